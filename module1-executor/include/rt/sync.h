@@ -1,0 +1,107 @@
+// The synchronization types of the runtime. Runtime code names atomics, mutexes, condition
+// variables, threads and shared plain data by these names only, never by their std names: a model
+// checker can then put its own types in their place and run every interleaving.
+//
+// In this world, `plain`, each name is the standard type and costs nothing.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+namespace rt::sync {
+inline namespace plain {
+
+template <class T>
+using Atomic = std::atomic<T>;
+using Mutex = std::mutex;
+using Lock = std::unique_lock<Mutex>;
+using CondVar = std::condition_variable;
+using Thread = std::thread;
+
+// Plain data that several threads reach, guarded by something else. A checker sees each access
+// through read() and write() and reports two that race.
+template <class T>
+class Cell {
+ public:
+  template <class... Args>
+    requires std::is_constructible_v<T, Args...>
+  explicit Cell(Args&&... args) : value_(std::forward<Args>(args)...) {}
+  Cell(const Cell&) = delete;
+  Cell& operator=(const Cell&) = delete;
+
+  const T& read() const noexcept { return value_; }
+  T& write() noexcept { return value_; }
+
+ private:
+  T value_;
+};
+
+// One T for each thread and each Tag.
+template <class T, class Tag>
+class ThreadLocal {
+ public:
+  static T& get() noexcept {
+    thread_local T value{};
+    return value;
+  }
+};
+
+// A counted reference to a T that the last reference destroys: one word, so that it fits in a
+// waker's data pointer. (A std::shared_ptr is two words.)
+//
+// Thread safety: like std::shared_ptr. Different Arcs to one T may be used by different threads.
+template <class T>
+class Arc {
+ public:
+  template <class... Args>
+  static Arc make(Args&&... args) {
+    return Arc(new Block(std::forward<Args>(args)...));
+  }
+
+  Arc() noexcept = default;
+  Arc(const Arc& other) noexcept : block_(other.block_) {
+    // Relaxed: the new reference is made from one that keeps the T alive, and publishes nothing.
+    if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  Arc(Arc&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  Arc& operator=(Arc other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~Arc() {
+    // Acquire and release: each drop publishes its thread's accesses, and the last one sees all.
+    if (block_ != nullptr && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      delete block_;
+    }
+  }
+
+  T& operator*() const noexcept { return block_->value; }
+  T* operator->() const noexcept { return &block_->value; }
+  T* get() const noexcept { return block_ == nullptr ? nullptr : &block_->value; }
+  explicit operator bool() const noexcept { return block_ != nullptr; }
+  friend bool operator==(const Arc& a, const Arc& b) noexcept { return a.block_ == b.block_; }
+
+  // Gives the reference away as a word; from_raw() takes it back. Each word is taken back once.
+  void* into_raw() && noexcept { return std::exchange(block_, nullptr); }
+  static Arc from_raw(void* raw) noexcept { return Arc(static_cast<Block*>(raw)); }
+
+ private:
+  struct Block {
+    template <class... Args>
+    explicit Block(Args&&... args) : value(std::forward<Args>(args)...) {}
+    Atomic<std::size_t> references{1};
+    T value;
+  };
+
+  explicit Arc(Block* block) noexcept : block_(block) {}
+
+  Block* block_ = nullptr;
+};
+
+}  // namespace plain
+}  // namespace rt::sync

@@ -1,0 +1,99 @@
+// Waker: a handle by which anybody, on any thread, says "poll that task again".
+//
+// A waker is two words: a pointer to something, and a table of four functions that know what the
+// pointer means. So one Waker type serves every executor, and a future never learns who runs it.
+//
+// Thread safety: one Waker belongs to one thread at a time. Different clones may be used by
+// different threads at once, so the four functions must allow that.
+//
+// Invariants
+//   1. A Waker that holds data owns one reference to it, and gives it back exactly once: by drop,
+//      or by wake() &&, which consumes it.
+//   2. clone() makes a second owner. A moved-from Waker owns nothing.
+//   3. Two wakers that will_wake() each other wake the same task.
+//
+// The idea is Rust's std::task::{Waker, RawWakerVTable}.
+#pragma once
+
+#include <utility>
+
+namespace rt {
+
+// What a waker's data pointer means.
+struct WakerVTable {
+  constexpr WakerVTable(void* (*clone_fn)(void*), void (*wake_fn)(void*),
+                        void (*wake_by_ref_fn)(void*), void (*drop_fn)(void*)) noexcept
+      : clone(clone_fn), wake(wake_fn), wake_by_ref(wake_by_ref_fn), drop(drop_fn) {}
+
+  void* (*clone)(void* data);        // Makes a second owner; returns the data for it.
+  void (*wake)(void* data);          // Wakes, and gives the reference back: no drop follows.
+  void (*wake_by_ref)(void* data);   // Wakes, and keeps the reference.
+  void (*drop)(void* data);          // Gives the reference back without waking.
+};
+
+class Waker {
+ public:
+  // Takes over one reference to `data`.
+  Waker(void* data, const WakerVTable* vtable) noexcept : data_(data), vtable_(vtable) {}
+
+  Waker(const Waker&) = delete;
+  Waker& operator=(const Waker&) = delete;
+
+  Waker(Waker&& other) noexcept : data_(other.data_), vtable_(other.vtable_) {
+    // BEGIN SOLUTION 1.2
+    other.vtable_ = nullptr;
+    // END SOLUTION
+  }
+
+  Waker& operator=(Waker&& other) noexcept {
+    // BEGIN SOLUTION 1.2
+    Waker taken = std::move(other);
+    std::swap(data_, taken.data_);
+    std::swap(vtable_, taken.vtable_);
+    return *this;
+    // END SOLUTION
+  }
+
+  ~Waker() {
+    // BEGIN SOLUTION 1.2
+    if (vtable_ != nullptr) vtable_->drop(data_);
+    // END SOLUTION
+  }
+
+  // A second waker for the same task.
+  Waker clone() const {
+    // BEGIN SOLUTION 1.2
+    return Waker(vtable_->clone(data_), vtable_);
+    // END SOLUTION
+  }
+
+  // Wakes the task and uses this waker up: `std::move(waker).wake()`.
+  void wake() && {
+    // BEGIN SOLUTION 1.2
+    // Emptied first, so that a wake function that throws does not lead to a second give-back.
+    const WakerVTable* vtable = std::exchange(vtable_, nullptr);
+    vtable->wake(data_);
+    // END SOLUTION
+  }
+
+  // Wakes the task; this waker stays usable.
+  void wake_by_ref() const {
+    // BEGIN SOLUTION 1.2
+    vtable_->wake_by_ref(data_);
+    // END SOLUTION
+  }
+
+  // True when waking either wakes the same task. May say false for the same task, never true for
+  // two different ones.
+  bool will_wake(const Waker& other) const noexcept {
+    // BEGIN SOLUTION 1.2
+    return data_ == other.data_ && vtable_ == other.vtable_;
+    // END SOLUTION
+  }
+
+ private:
+  void* data_;
+  const WakerVTable* vtable_;  // null: this waker was moved from, or used up, and owns nothing.
+};
+
+}  // namespace rt
