@@ -1,0 +1,39 @@
+"""Entry point of `python3 -I scripts/coursekit …`.
+
+`overlay` and `stubs` are dispatched before the command line is imported: CMake and a maintainer's
+hook run them, and neither may need the packages that the command line needs.
+"""
+
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    if sys.version_info < (3, 11):
+        found = ".".join(map(str, sys.version_info[:2]))
+        print(
+            f"the course needs Python 3.11 or later, and {sys.executable} is {found}: "
+            "use Debian 12, Ubuntu 24.04 or later",
+            file=sys.stderr,
+        )
+        return 3
+    # A folder that is run puts itself on the path; its modules would then have two names each.
+    package = Path(__file__).resolve().parent
+    sys.path[:] = [str(package.parent)] + [p for p in sys.path if Path(p).resolve() != package]
+
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["overlay"]:
+        from coursekit import overlay
+
+        return overlay.main(arguments[1:])
+    if arguments[:1] == ["stubs"]:
+        from coursekit import stubs
+
+        return stubs.main(arguments[1:])
+    from coursekit import cli
+
+    return int(cli.main() or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
