@@ -1,0 +1,266 @@
+# How the course is built. A module's CMakeLists.txt includes this and calls course_module().
+#
+# Which copy of a file a test is built from is decided in scripts/coursekit/overlay.py. Here are the
+# compiler, the flags, the sanitizers and the shapes of the targets.
+
+include_guard(GLOBAL)
+
+get_filename_component(COURSE_ROOT "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
+
+# --- What may be chosen ---------------------------------------------------------------------------
+
+set(RT_SUBJECT learner CACHE STRING "Whose code is tested: learner or solutions")
+set(RT_PRIOR solutions CACHE STRING "Where the other exercises' code comes from: solutions or mine")
+set(RT_SANITIZE default CACHE STRING "default, address, address,undefined, thread or none")
+option(RT_WERROR "Warnings are errors" OFF)
+option(RT_MUTANTS "Build the wrong solutions too (target mutants)" OFF)
+
+function(course_check_choice variable)
+  if(NOT "${${variable}}" IN_LIST ARGN)
+    list(JOIN ARGN ", or " choices)
+    message(FATAL_ERROR "${variable} is '${${variable}}', and may be ${choices}.")
+  endif()
+endfunction()
+course_check_choice(RT_SUBJECT learner solutions)
+course_check_choice(RT_PRIOR solutions mine)
+course_check_choice(RT_SANITIZE default address "address,undefined" thread none)
+
+# --- Compiler and flags ---------------------------------------------------------------------------
+
+set(course_install "Install one (sudo apt-get install g++-12) and configure a fresh build folder \
+with -DCMAKE_CXX_COMPILER=g++-12.")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
+    message(FATAL_ERROR "g++ ${CMAKE_CXX_COMPILER_VERSION} is too old: \
+the course needs g++ 12 or clang 16, or later. ${course_install}")
+  endif()
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 16)
+    message(FATAL_ERROR "clang ${CMAKE_CXX_COMPILER_VERSION} is too old: \
+the course needs g++ 12 or clang 16, or later. ${course_install}")
+  endif()
+else()
+  message(FATAL_ERROR "The course is built with g++ 12 or clang 16, or later, and this is \
+${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}. ${course_install}")
+endif()
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Debug)
+endif()
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# -g1 has lines and function names: enough for stack traces, at half the time of -g.
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1 -fno-omit-frame-pointer")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -fno-omit-frame-pointer -DNDEBUG")
+
+find_program(COURSE_LLD ld.lld)
+mark_as_advanced(COURSE_LLD)
+if(COURSE_LLD)
+  include(CheckLinkerFlag)
+  check_linker_flag(CXX -fuse-ld=lld COURSE_HAS_LLD)
+  if(COURSE_HAS_LLD)
+    add_link_options(-fuse-ld=lld)
+  endif()
+endif()
+
+# --- Libraries ------------------------------------------------------------------------------------
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(absl QUIET)
+find_package(GTest QUIET)
+if(NOT absl_FOUND OR NOT TARGET GTest::gmock)
+  # The versions that Debian 12 has. A later Abseil lays its tables out differently under
+  # AddressSanitizer, so a part built with it and a part built without would not agree.
+  message(STATUS "Fetching what is not installed of Abseil and GoogleTest "
+    "(sudo apt-get install libabsl-dev libgtest-dev libgmock-dev saves the wait)")
+  include(FetchContent)
+  if(NOT absl_FOUND)
+    set(ABSL_PROPAGATE_CXX_STD ON)
+    FetchContent_Declare(absl SYSTEM
+      GIT_REPOSITORY https://github.com/abseil/abseil-cpp.git GIT_TAG 20220623.1 GIT_SHALLOW ON)
+    FetchContent_MakeAvailable(absl)
+  endif()
+  if(NOT TARGET GTest::gmock)
+    set(INSTALL_GTEST OFF)
+    FetchContent_Declare(googletest SYSTEM
+      GIT_REPOSITORY https://github.com/google/googletest.git GIT_TAG release-1.12.1 GIT_SHALLOW ON)
+    FetchContent_MakeAvailable(googletest)
+  endif()
+endif()
+
+# What every file of the course is compiled with and linked to.
+add_library(course_base INTERFACE)
+target_compile_options(course_base INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  # A stub uses neither its parameters nor its helpers nor its private members.
+  -Wno-unused-parameter -Wno-unused-function
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-unused-private-field>
+  # gmock's own macros leave a variadic argument out.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-gnu-zero-variadic-macro-arguments>
+  $<$<BOOL:${RT_WERROR}>:-Werror>)
+target_link_libraries(course_base INTERFACE
+  Threads::Threads absl::status absl::statusor absl::strings absl::str_format absl::time
+  absl::cleanup absl::any_invocable absl::flat_hash_map absl::flat_hash_set absl::inlined_vector
+  absl::span)
+
+# --- Sanitizer flavours ---------------------------------------------------------------------------
+# One sanitizer per target. A flavour has its own precompiled header and its own copy of the test
+# support, because neither can be mixed between sanitizers.
+
+# Which flavour a kind of test is built in. Threads are for ThreadSanitizer, the rest is not.
+function(course_flavour kind result)
+  set(sanitize "${RT_SANITIZE}")
+  if(sanitize STREQUAL "default")
+    if(kind STREQUAL "stress")
+      set(sanitize thread)
+    elseif(kind STREQUAL "demo")
+      set(sanitize none)
+    else()
+      set(sanitize address)
+    endif()
+  endif()
+  string(REPLACE "," "_" flavour "${sanitize}")
+  set(${result} "${flavour}" PARENT_SCOPE)
+endfunction()
+
+# Makes the targets of a flavour when they are first wanted:
+#   course_flags_<flavour>    flags only
+#   course_pch_<flavour>      the precompiled header
+#   testkit_core_<flavour>    main() and whatever in the test support includes no rt/ header
+function(course_use_flavour flavour)
+  if(NOT TARGET course_flags_${flavour})
+    add_library(course_flags_${flavour} INTERFACE)
+    target_link_libraries(course_flags_${flavour} INTERFACE course_base)
+    if(NOT flavour STREQUAL "none")
+      string(REPLACE "_" "," sanitize "${flavour}")
+      target_compile_options(course_flags_${flavour} INTERFACE -fsanitize=${sanitize})
+      target_link_options(course_flags_${flavour} INTERFACE -fsanitize=${sanitize})
+      if(flavour MATCHES "undefined")
+        # Without this, undefined behaviour is printed and the test passes.
+        target_compile_options(course_flags_${flavour} INTERFACE -fno-sanitize-recover=undefined)
+      endif()
+    endif()
+  endif()
+  if(flavour IN_LIST ARGN OR NOT "pch" IN_LIST ARGN OR TARGET course_pch_${flavour})
+    return()
+  endif()
+
+  add_library(course_pch_${flavour} OBJECT EXCLUDE_FROM_ALL "${COURSE_ROOT}/scripts/cmake/pch.cc")
+  target_link_libraries(course_pch_${flavour}
+    PRIVATE course_flags_${flavour} GTest::gmock GTest::gtest)
+  target_precompile_headers(course_pch_${flavour} PRIVATE "${COURSE_ROOT}/scripts/cmake/pch.h")
+
+  file(GLOB sources CONFIGURE_DEPENDS
+    "${COURSE_ROOT}/scripts/testkit/src/*.cc" "${COURSE_ROOT}/scripts/testkit/main.cc")
+  add_library(testkit_core_${flavour} OBJECT EXCLUDE_FROM_ALL ${sources})
+  target_include_directories(testkit_core_${flavour}
+    PRIVATE "${COURSE_ROOT}/scripts/testkit/include")
+  target_link_libraries(testkit_core_${flavour}
+    PRIVATE course_flags_${flavour} GTest::gmock GTest::gtest)
+  target_precompile_headers(testkit_core_${flavour} REUSE_FROM course_pch_${flavour})
+endfunction()
+
+# --- Targets --------------------------------------------------------------------------------------
+
+# course_test(TARGET … ID … KIND … OVERLAY … SOURCES …), as written by overlay.py.
+function(course_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;ID;KIND;OVERLAY" "SOURCES")
+  course_test_binary(${arg_TARGET} "${arg_KIND}" "${arg_OVERLAY}" ${arg_SOURCES})
+  gtest_discover_tests(${arg_TARGET}
+    TEST_PREFIX "${arg_ID} "
+    DISCOVERY_MODE PRE_TEST
+    PROPERTIES LABELS "${arg_ID};${arg_KIND}" SKIP_RETURN_CODE 42)
+endfunction()
+
+# course_mutant(TARGET … KIND … OVERLAY … SOURCES …), as written by overlay.py.
+function(course_mutant)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;KIND;OVERLAY" "SOURCES")
+  course_test_binary(${arg_TARGET} "${arg_KIND}" "${arg_OVERLAY}" ${arg_SOURCES})
+  set_target_properties(${arg_TARGET} PROPERTIES EXCLUDE_FROM_ALL ON)
+  # A wrong solution may leave a variable unused: its tests have to say no, not the compiler.
+  target_compile_options(${arg_TARGET} PRIVATE -Wno-error)
+  if(NOT TARGET mutants)
+    add_custom_target(mutants)
+  endif()
+  add_dependencies(mutants ${arg_TARGET})
+endfunction()
+
+function(course_test_binary target kind overlay)
+  course_flavour("${kind}" flavour)
+  course_use_flavour(${flavour} pch)
+  add_executable(${target} ${ARGN})
+  # The overlay is first and alone: no other folder in the path holds an rt/ header.
+  target_include_directories(${target}
+    PRIVATE "${overlay}" "${COURSE_ROOT}/scripts/testkit/include")
+  target_link_libraries(${target}
+    PRIVATE course_flags_${flavour} testkit_core_${flavour} GTest::gmock GTest::gtest)
+  target_precompile_headers(${target} REUSE_FROM course_pch_${flavour})
+  # g++'s ThreadSanitizer cannot map its shadow where addresses are spread over more than 30 bits.
+  if(flavour STREQUAL "thread" AND COURSE_SETARCH)
+    set_target_properties(${target} PROPERTIES CROSSCOMPILING_EMULATOR "${COURSE_SETARCH};-R")
+  endif()
+endfunction()
+
+# course_demo(TARGET … OVERLAY … SOURCES …), as written by overlay.py. No precompiled header: a demo
+# shows that the headers of the course stand by themselves.
+function(course_demo)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OVERLAY" "SOURCES")
+  course_flavour(demo flavour)
+  course_use_flavour(${flavour})
+  add_executable(${arg_TARGET} ${arg_SOURCES})
+  target_include_directories(${arg_TARGET} PRIVATE "${arg_OVERLAY}")
+  target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour})
+endfunction()
+
+# --- A module -------------------------------------------------------------------------------------
+
+# Finds the exercises of the module in the current folder, their tests and the demos.
+function(course_module)
+  get_filename_component(module "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
+  set(out "${CMAKE_BINARY_DIR}/overlay")
+  set(mutants "")
+  if(RT_MUTANTS)
+    set(mutants --mutants)
+  endif()
+  execute_process(
+    COMMAND "${COURSE_PYTHON}" -I "${COURSE_ROOT}/scripts/coursekit" overlay
+      --root "${COURSE_ROOT}" --module "${module}" --out "${out}"
+      --subject "${RT_SUBJECT}" --prior "${RT_PRIOR}" ${mutants}
+    RESULT_VARIABLE result ERROR_VARIABLE error)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${error}")
+  endif()
+  include("${out}/${module}.cmake")
+
+  # What overlay.py read. A file that comes or goes makes the next build configure again.
+  file(GLOB changed CONFIGURE_DEPENDS
+    "${COURSE_ROOT}/module*/include/rt/*.h" "${COURSE_ROOT}/module*/src/*.cc"
+    "${COURSE_ROOT}/module*/tests/*_test.cc" "${COURSE_ROOT}/module*/demo/*.cc"
+    "${COURSE_ROOT}/solutions/module*/include/rt/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc")
+  file(GLOB read CONFIGURE_DEPENDS
+    "${COURSE_ROOT}/module*/exercises.toml" "${COURSE_ROOT}/solutions/mutants/*.toml")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${read}
+    "${COURSE_ROOT}/scripts/coursekit/catalog.py" "${COURSE_ROOT}/scripts/coursekit/overlay.py"
+    "${COURSE_ROOT}/scripts/coursekit/mutants.py")
+endfunction()
+
+# The distribution's Python, so that a pyenv, conda or venv on PATH changes nothing.
+find_program(COURSE_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+find_program(COURSE_PYTHON python3 REQUIRED)
+mark_as_advanced(COURSE_PYTHON)
+
+set(COURSE_SETARCH "")
+if(EXISTS /proc/sys/vm/mmap_rnd_bits)
+  file(READ /proc/sys/vm/mmap_rnd_bits bits)
+  if(bits GREATER 30)
+    find_program(COURSE_SETARCH_PROGRAM setarch)
+    mark_as_advanced(COURSE_SETARCH_PROGRAM)
+    set(COURSE_SETARCH "${COURSE_SETARCH_PROGRAM}")
+  endif()
+endif()
+
+include(GoogleTest)
+enable_testing()

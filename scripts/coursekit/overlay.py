@@ -1,0 +1,250 @@
+"""Decides which copy of each file a test is built from, and tells CMake.
+
+Checking an exercise uses the learner's files of that exercise; everything else comes from the
+reference or from the learner, as RT_PRIOR says. For every exercise this writes a folder of
+forwarding headers, `overlay/<slug>/rt/*.h`, which is first and alone in the include path of that
+exercise's tests, and for every module a file of CMake calls, `overlay/<module>.cmake`.
+
+Files are written only when they change, so configuring again rebuilds nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Mapping, Sequence
+
+from coursekit import catalog as catalog_module
+from coursekit.catalog import Catalog, CatalogError, Exercise, Module
+
+Choice = Literal["learner", "solutions"]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The file that stands for one name. When it does not exist, `reset` is the exercise that owns it."""
+
+    path: Path
+    reset: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One include path: every rt header that may be seen, and every given or learner's .cc."""
+
+    headers: Mapping[str, Pick]  # by the name after rt/
+    sources: tuple[Pick, ...]
+
+
+def choose(catalog: Catalog, exercise: Exercise, file: str, choice: Choice) -> Pick:
+    """The learner's copy or the reference. A handout has no reference: then it is the learner's."""
+    reference = catalog.solution_file(exercise, file)
+    if choice == "solutions" and reference.is_file():
+        return Pick(reference)
+    mine = catalog.learner_file(exercise, file)
+    return Pick(mine) if mine.is_file() else Pick(mine, reset=exercise.id)
+
+
+def plan(
+    catalog: Catalog,
+    module: Module,
+    subject: Exercise | None,
+    subject_from: Choice,
+    prior_from: Choice,
+) -> Plan:
+    """What a test of `subject` sees; without a subject (a demo), everything is `prior_from`."""
+    headers: dict[str, Pick] = {}
+    sources: dict[str, Pick] = {}
+    linked = catalog.closure(subject) if subject else catalog.exercises
+    for earlier in catalog.modules:
+        if earlier.number > module.number:
+            continue
+        folder = catalog.root / earlier.name
+        owned = {file: e for e in earlier.exercises for file in e.files}
+        # A later module's given header or source takes the place of an earlier one's.
+        for path in sorted((folder / "include/rt").glob("*.h")):
+            if f"include/rt/{path.name}" not in owned:
+                headers[path.name] = Pick(path)
+        for path in sorted((folder / "src").glob("*.cc")):
+            if f"src/{path.name}" not in owned:
+                sources[path.name] = Pick(path)
+        for file, exercise in owned.items():
+            choice = subject_from if exercise == subject else prior_from
+            pick = choose(catalog, exercise, file, choice)
+            if pick.reset and _not_written_yet(catalog, exercise, file):
+                continue
+            name = Path(file).name
+            if file.endswith(".h"):
+                headers[name] = pick
+            elif exercise in linked:
+                sources[name] = pick
+    return Plan(headers, tuple(sources[name] for name in sorted(sources)))
+
+
+def _not_written_yet(catalog: Catalog, exercise: Exercise, file: str) -> bool:
+    """The maintainers have the module's reference, but not this file: nobody deleted it."""
+    module = catalog.root / "solutions" / exercise.module
+    return module.is_dir() and not catalog.solution_file(exercise, file).is_file()
+
+
+def skip_reason(catalog: Catalog, exercise: Exercise) -> str | None:
+    """Why nothing can be built for the exercise in this tree; None when something can."""
+    if not catalog.tests(exercise):
+        return f"{exercise.module}/tests/{exercise.slug}_test.cc does not exist"
+    for file in exercise.files:
+        missing = not catalog.learner_file(exercise, file).is_file()
+        if missing and _not_written_yet(catalog, exercise, file):
+            return f"{exercise.module}/{file} does not exist"
+    return None
+
+
+def missing_text(root: Path, pick: Pick) -> str:
+    """Stands in for a learner's file that is gone: compiling it says which, and how to get it back."""
+    name = pick.path.relative_to(root).as_posix()
+    return (
+        f'#line 1 "{pick.path}"\n'
+        f"#error {name} is missing. scripts/course reset {pick.reset} brings it back.\n"
+    )
+
+
+class Writer:
+    """Writes files under one folder, each only when it changes, and forgets nothing it wrote."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._wanted: set[Path] = set()
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.out / name
+        self._wanted.add(path)
+        try:
+            if path.read_text(encoding="utf-8") == text:
+                return path
+        except (OSError, UnicodeDecodeError):
+            pass
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed into place: a compiler that runs at this moment sees the old file or the new one.
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+        return path
+
+    def remove_others(self, folder: str) -> None:
+        """Removes what an earlier run left in `folder` and this run did not write."""
+        for path in sorted((self.out / folder).rglob("*")):
+            if path.is_file() and path not in self._wanted:
+                path.unlink()
+
+
+def write_plan(root: Path, writer: Writer, name: str, plan: Plan) -> tuple[Path, list[Path]]:
+    """Writes the forwarding headers of one include path. Returns its folder and the sources to link."""
+    for header, pick in plan.headers.items():
+        target = f"{name}/rt/{header}"
+        if pick.reset:
+            writer.write(target, missing_text(root, pick))
+        else:
+            writer.write(target, f'#pragma once\n#include "{pick.path}"\n')
+    sources = []
+    for pick in plan.sources:
+        if pick.reset:
+            sources.append(writer.write(f"{name}/missing/{pick.path.name}", missing_text(root, pick)))
+        else:
+            sources.append(pick.path)
+    writer.remove_others(name)
+    return writer.out / name, sources
+
+
+def cmake_quote(text: str) -> str:
+    """A bracket argument: CMake then reads no escapes and no variables in a path."""
+    return f"[==[{text}]==]"
+
+
+def cmake_call(function: str, **arguments: str | Sequence[Path]) -> str:
+    lines = [f"{function}("]
+    for key, value in arguments.items():
+        values = [value] if isinstance(value, str) else [str(path) for path in value]
+        lines.append(f"  {key} " + " ".join(cmake_quote(v) for v in values))
+    return "\n".join(lines) + ")\n"
+
+
+def test_calls(
+    catalog: Catalog, module: Module, writer: Writer, subject: Choice, prior: Choice
+) -> list[str]:
+    calls = []
+    for exercise in module.exercises:
+        reason = skip_reason(catalog, exercise)
+        if reason:
+            calls.append(f'message(STATUS "exercise {exercise.id} is left out: {reason}")\n')
+            continue
+        folder, sources = write_plan(
+            catalog.root, writer, exercise.slug, plan(catalog, module, exercise, subject, prior)
+        )
+        for test in catalog.tests(exercise):
+            calls.append(
+                cmake_call(
+                    "course_test",
+                    TARGET=test.target,
+                    ID=exercise.id,
+                    KIND=test.kind,
+                    OVERLAY=str(folder),
+                    SOURCES=[test.path, *sources],
+                )
+            )
+    return calls
+
+
+def demo_calls(catalog: Catalog, module: Module, writer: Writer, choice: Choice) -> list[str]:
+    demos = [demo for demo in catalog.demos() if demo.module == module.name]
+    if not demos:
+        return []
+    folder, sources = write_plan(
+        catalog.root, writer, f"demo-{module.name}", plan(catalog, module, None, choice, choice)
+    )
+    return [
+        cmake_call(
+            "course_demo", TARGET=demo.target, OVERLAY=str(folder), SOURCES=[demo.path, *sources]
+        )
+        for demo in demos
+    ]
+
+
+def demo_choice(subject: Choice, prior: Choice) -> Choice | None:
+    """Demos show one whole runtime: the reference's or the learner's, never a mixture."""
+    if subject == "solutions":
+        return "solutions"
+    return "learner" if prior == "learner" else None
+
+
+def write_module(
+    catalog: Catalog, module: Module, out: Path, subject: Choice, prior: Choice
+) -> Path:
+    """Writes all that CMake needs to build one module. Returns the file for it to include."""
+    writer = Writer(out)
+    calls = test_calls(catalog, module, writer, subject, prior)
+    choice = demo_choice(subject, prior)
+    if choice:
+        calls += demo_calls(catalog, module, writer, choice)
+    head = f"# Written by scripts/coursekit/overlay.py from {module.name}/exercises.toml.\n"
+    return writer.write(f"{module.name}.cmake", "".join([head, *calls]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="coursekit overlay", description=__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="the course's folder")
+    parser.add_argument("--module", required=True, help="the module's folder name")
+    parser.add_argument("--out", type=Path, required=True, help="where to write")
+    parser.add_argument("--subject", choices=("learner", "solutions"), required=True)
+    parser.add_argument("--prior", choices=("mine", "solutions"), required=True)
+    options = parser.parse_args(arguments)
+    prior: Choice = "learner" if options.prior == "mine" else "solutions"
+    try:
+        catalog = catalog_module.load(options.root.resolve())
+        module = catalog.module(options.module)
+        write_module(catalog, module, options.out, options.subject, prior)
+    except (CatalogError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
