@@ -18,22 +18,22 @@ namespace detail {
 
 template <Wake W>
 struct ArcWaker {
-  static void* clone(void* data) {
+  static void* clone(void* data) noexcept {
     sync::Arc<W> mine = sync::Arc<W>::from_raw(data);
     sync::Arc<W> another = mine;
     std::move(mine).into_raw();  // `data` still belongs to the waker that is cloned.
     return std::move(another).into_raw();
   }
-  static void wake(void* data) {
+  static void wake(void* data) noexcept {
     const sync::Arc<W> mine = sync::Arc<W>::from_raw(data);
     W::wake_by_ref(mine);
   }
-  static void wake_by_ref(void* data) {
+  static void wake_by_ref(void* data) noexcept {
     sync::Arc<W> mine = sync::Arc<W>::from_raw(data);
     W::wake_by_ref(mine);
     std::move(mine).into_raw();
   }
-  static void drop(void* data) { sync::Arc<W>::from_raw(data); }
+  static void drop(void* data) noexcept { sync::Arc<W>::from_raw(data); }
 
   static constexpr WakerVTable kVTable{&clone, &wake, &wake_by_ref, &drop};
 };

@@ -1,0 +1,180 @@
+// The clock: every "what time is it" and every timed wait of the runtime goes through here, so
+// that a test can stop time and move it by hand.
+//
+// Thread safety: all functions may be called by any thread.
+//
+// Invariants
+//   1. now() never goes backwards.
+//   2. While paused, now() changes only by advance(), and a timed wait ends only by its predicate
+//      or by an advance() that reaches its deadline. advance() is never missed by a wait.
+//
+// The idea of a clock that pauses is Tokio's (tokio::time::pause).
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+
+#include "absl/time/time.h"
+#include "rt/sync.h"
+
+namespace rt {
+
+// A point on the steady clock. (absl::Time is wall clock, which an administrator may set back.)
+// Arithmetic saturates, as that of absl::Duration does.
+class Instant {
+ public:
+  constexpr Instant() noexcept = default;  // The clock's origin.
+
+  static Instant infinite_future() noexcept { return Instant(absl::InfiniteDuration()); }
+  static Instant from_origin(absl::Duration since_origin) noexcept { return Instant(since_origin); }
+  absl::Duration since_origin() const noexcept { return since_origin_; }
+
+  friend Instant operator+(Instant t, absl::Duration d) noexcept {
+    return Instant(t.since_origin_ + d);
+  }
+  friend Instant operator-(Instant t, absl::Duration d) noexcept {
+    return Instant(t.since_origin_ - d);
+  }
+  friend absl::Duration operator-(Instant a, Instant b) noexcept {
+    return a.since_origin_ - b.since_origin_;
+  }
+  friend bool operator==(Instant a, Instant b) noexcept {
+    return a.since_origin_ == b.since_origin_;
+  }
+  friend std::strong_ordering operator<=>(Instant a, Instant b) noexcept {
+    if (a.since_origin_ == b.since_origin_) return std::strong_ordering::equal;
+    return a.since_origin_ < b.since_origin_ ? std::strong_ordering::less
+                                             : std::strong_ordering::greater;
+  }
+
+ private:
+  explicit Instant(absl::Duration since_origin) noexcept : since_origin_(since_origin) {}
+
+  absl::Duration since_origin_;
+};
+
+namespace clock {
+
+namespace detail {
+
+// A thread in a timed wait while the clock is paused.
+struct Sleeper {
+  Sleeper(sync::Mutex& m, sync::CondVar& c) noexcept : mutex(&m), condvar(&c) {}
+  sync::Mutex* mutex;
+  sync::CondVar* condvar;
+};
+
+// Lock order: `mutex` here, then a sleeper's own. So a thread that holds its own mutex reads the
+// time without a lock, from the atomics.
+struct State {
+  sync::Atomic<bool> paused{false};
+  sync::Atomic<std::int64_t> paused_at_ns{0};
+  sync::Atomic<std::int64_t> offset_ns{0};  // What pauses have put between us and the system.
+  sync::Mutex mutex;
+  std::list<Sleeper> sleepers;  // Guarded by `mutex`.
+};
+
+inline State& state() noexcept {
+  static State the_state;
+  return the_state;
+}
+
+inline std::int64_t running_ns() noexcept {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(since).count() +
+         state().offset_ns.load();
+}
+
+inline std::int64_t now_ns() noexcept {
+  return state().paused.load() ? state().paused_at_ns.load() : running_ns();
+}
+
+// Wakes every sleeper to look at the clock again. Taking the sleeper's mutex first closes the gap
+// between its look at the clock and its wait. Call with state().mutex held.
+inline void wake_sleepers() {
+  for (const Sleeper& sleeper : state().sleepers) {
+    { sync::Lock gap(*sleeper.mutex); }
+    sleeper.condvar->notify_all();
+  }
+}
+
+}  // namespace detail
+
+// The time.
+inline Instant now() noexcept {
+  return Instant::from_origin(absl::Nanoseconds(detail::now_ns()));
+}
+
+// Stops the clock. For tests, before any thread waits.
+inline void pause() {
+  detail::State& s = detail::state();
+  sync::Lock guard(s.mutex);
+  s.paused_at_ns.store(detail::running_ns());
+  s.paused.store(true);
+}
+
+// Moves a paused clock forward and wakes the threads whose deadline that reaches.
+inline void advance(absl::Duration by) {
+  detail::State& s = detail::state();
+  sync::Lock guard(s.mutex);
+  s.paused_at_ns.fetch_add(absl::ToInt64Nanoseconds(by));
+  detail::wake_sleepers();
+}
+
+// Lets a paused clock run on from where it stands.
+inline void resume() {
+  detail::State& s = detail::state();
+  sync::Lock guard(s.mutex);
+  s.offset_ns.fetch_add(s.paused_at_ns.load() - detail::running_ns());
+  s.paused.store(false);
+  detail::wake_sleepers();
+}
+
+// How many threads are in a timed wait on the paused clock.
+inline std::size_t sleepers() {
+  detail::State& s = detail::state();
+  sync::Lock guard(s.mutex);
+  return s.sleepers.size();
+}
+
+// Waits until `ready()` is true or `deadline` has come, whichever is first; returns ready().
+// `ready` is called with `lock` held, any number of times. Notify `condvar` after changing what it
+// reads, as with any condition variable. `lock` may be released and taken again before the wait.
+template <class Ready>
+bool wait_until(sync::Lock& lock, sync::CondVar& condvar, Instant deadline, Ready ready) {
+  detail::State& s = detail::state();
+  if (s.paused.load()) {
+    // Registered before the first look at the clock, so no advance() is missed; with the caller's
+    // lock released, for the lock order.
+    std::list<detail::Sleeper>::iterator self;
+    lock.unlock();
+    {
+      sync::Lock guard(s.mutex);
+      self = s.sleepers.emplace(s.sleepers.end(), *lock.mutex(), condvar);
+    }
+    lock.lock();
+    while (s.paused.load() && !ready() && now() < deadline) condvar.wait(lock);
+    lock.unlock();
+    {
+      sync::Lock guard(s.mutex);
+      s.sleepers.erase(self);
+    }
+    lock.lock();
+  }
+  // An hour at a time: the standard clock overflows on an infinite wait.
+  constexpr absl::Duration kLongestWait = absl::Hours(1);
+  while (!ready()) {
+    const absl::Duration left = deadline - now();
+    if (left <= absl::ZeroDuration()) return false;
+    condvar.wait_until(lock, std::chrono::steady_clock::now() +
+                                 absl::ToChronoNanoseconds(std::min(left, kLongestWait)));
+  }
+  return true;
+}
+
+}  // namespace clock
+}  // namespace rt
