@@ -44,13 +44,14 @@ else()
 ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}. ${course_install}")
 endif()
 
-if(NOT CMAKE_BUILD_TYPE)
+if(NOT CMAKE_BUILD_TYPE)  # Only without a preset.
   set(CMAKE_BUILD_TYPE Debug)
 endif()
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")  # Target names are unique.
 # -g1 has lines and function names: enough for stack traces, at half the time of -g.
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1 -fno-omit-frame-pointer")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -fno-omit-frame-pointer -DNDEBUG")
@@ -126,36 +127,40 @@ function(course_flavour kind result)
   set(${result} "${flavour}" PARENT_SCOPE)
 endfunction()
 
-# Makes the targets of a flavour when they are first wanted:
-#   course_flags_<flavour>    flags only
-#   course_pch_<flavour>      the precompiled header
-#   testkit_core_<flavour>    main() and whatever in the test support includes no rt/ header
-function(course_use_flavour flavour)
-  if(NOT TARGET course_flags_${flavour})
-    add_library(course_flags_${flavour} INTERFACE)
-    target_link_libraries(course_flags_${flavour} INTERFACE course_base)
-    if(NOT flavour STREQUAL "none")
-      string(REPLACE "_" "," sanitize "${flavour}")
-      target_compile_options(course_flags_${flavour} INTERFACE -fsanitize=${sanitize})
-      target_link_options(course_flags_${flavour} INTERFACE -fsanitize=${sanitize})
-      if(flavour MATCHES "undefined")
-        # Without this, undefined behaviour is printed and the test passes.
-        target_compile_options(course_flags_${flavour} INTERFACE -fno-sanitize-recover=undefined)
-      endif()
-    endif()
-  endif()
-  if(flavour IN_LIST ARGN OR NOT "pch" IN_LIST ARGN OR TARGET course_pch_${flavour})
+# course_flags_<flavour>: the flags, made when they are first wanted.
+function(course_flags flavour)
+  if(TARGET course_flags_${flavour})
     return()
   endif()
+  add_library(course_flags_${flavour} INTERFACE)
+  target_link_libraries(course_flags_${flavour} INTERFACE course_base)
+  if(flavour STREQUAL "none")
+    return()
+  endif()
+  string(REPLACE "_" "," sanitize "${flavour}")
+  target_compile_options(course_flags_${flavour} INTERFACE -fsanitize=${sanitize})
+  target_link_options(course_flags_${flavour} INTERFACE -fsanitize=${sanitize})
+  if(flavour MATCHES "undefined")
+    # Without this, undefined behaviour is printed and the test passes.
+    target_compile_options(course_flags_${flavour} INTERFACE -fno-sanitize-recover=undefined)
+  endif()
+endfunction()
 
+# course_pch_<flavour>: the precompiled header. testkit_core_<flavour>: main() and whatever in the
+# test support includes no rt/ header. The rest of it is headers, compiled with each test's overlay.
+function(course_test_support flavour)
+  if(TARGET course_pch_${flavour})
+    return()
+  endif()
+  course_flags(${flavour})
   add_library(course_pch_${flavour} OBJECT EXCLUDE_FROM_ALL "${COURSE_ROOT}/scripts/cmake/pch.cc")
   target_link_libraries(course_pch_${flavour}
     PRIVATE course_flags_${flavour} GTest::gmock GTest::gtest)
   target_precompile_headers(course_pch_${flavour} PRIVATE "${COURSE_ROOT}/scripts/cmake/pch.h")
 
-  file(GLOB sources CONFIGURE_DEPENDS
-    "${COURSE_ROOT}/scripts/testkit/src/*.cc" "${COURSE_ROOT}/scripts/testkit/main.cc")
-  add_library(testkit_core_${flavour} OBJECT EXCLUDE_FROM_ALL ${sources})
+  file(GLOB sources CONFIGURE_DEPENDS "${COURSE_ROOT}/scripts/testkit/src/*.cc")
+  add_library(testkit_core_${flavour} OBJECT EXCLUDE_FROM_ALL
+    "${COURSE_ROOT}/scripts/testkit/main.cc" ${sources})
   target_include_directories(testkit_core_${flavour}
     PRIVATE "${COURSE_ROOT}/scripts/testkit/include")
   target_link_libraries(testkit_core_${flavour}
@@ -169,10 +174,16 @@ endfunction()
 function(course_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;ID;KIND;OVERLAY" "SOURCES")
   course_test_binary(${arg_TARGET} "${arg_KIND}" "${arg_OVERLAY}" ${arg_SOURCES})
-  gtest_discover_tests(${arg_TARGET}
-    TEST_PREFIX "${arg_ID} "
-    DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS "${arg_ID};${arg_KIND}" SKIP_RETURN_CODE 42)
+  gtest_discover_tests(${arg_TARGET} TEST_PREFIX "${arg_ID} " DISCOVERY_MODE PRE_TEST)
+  # gtest_discover_tests() cannot pass on a property that is a list, so labels are set afterwards.
+  set(labels "${CMAKE_CURRENT_BINARY_DIR}/${arg_TARGET}_labels.cmake")
+  set(tests "\${${arg_TARGET}_TESTS}")
+  file(CONFIGURE OUTPUT "${labels}" @ONLY CONTENT
+"if(@arg_TARGET@_TESTS)
+  set_tests_properties(@tests@ PROPERTIES LABELS \"@arg_ID@;@arg_KIND@\" SKIP_RETURN_CODE 42)
+endif()
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels}")
 endfunction()
 
 # course_mutant(TARGET … KIND … OVERLAY … SOURCES …), as written by overlay.py.
@@ -190,7 +201,7 @@ endfunction()
 
 function(course_test_binary target kind overlay)
   course_flavour("${kind}" flavour)
-  course_use_flavour(${flavour} pch)
+  course_test_support(${flavour})
   add_executable(${target} ${ARGN})
   # The overlay is first and alone: no other folder in the path holds an rt/ header.
   target_include_directories(${target}
@@ -209,7 +220,7 @@ endfunction()
 function(course_demo)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OVERLAY" "SOURCES")
   course_flavour(demo flavour)
-  course_use_flavour(${flavour})
+  course_flags(${flavour})
   add_executable(${arg_TARGET} ${arg_SOURCES})
   target_include_directories(${arg_TARGET} PRIVATE "${arg_OVERLAY}")
   target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour})
