@@ -1,0 +1,188 @@
+// The system calls that the runtime makes, each as a thin function, so that a test can stand
+// between the code and the kernel. Call rt::sys::read where you would call ::read: same arguments,
+// same result, same errno. A test that wants to see what happens when a signal interrupts the third
+// read(2) replaces the calls (see `Calls` below) instead of hoping for the signal.
+//
+// Without a replacement each function costs one relaxed load and one branch that is never taken.
+//
+// Thread safety: the functions by any thread. replace() only while no other thread makes calls.
+//
+// Invariants
+//   1. Arguments, results and errno are those of the system call, with one exception: write() to a
+//      connection that the peer has closed gives -1 and EPIPE, and never raises SIGPIPE.
+//   2. No function retries, loops or hides a result. EINTR and short counts reach the caller.
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+
+namespace rt::sys {
+
+namespace internal {
+// send(2) can be told not to raise SIGPIPE, write(2) cannot. What is not a socket is written to.
+inline ssize_t write(int fd, const void* data, size_t size) {
+  const ssize_t sent = ::send(fd, data, size, MSG_NOSIGNAL);
+  if (sent >= 0 || errno != ENOTSOCK) return sent;
+  return ::write(fd, data, size);
+}
+}  // namespace internal
+
+// What a test replaces. Each member asks the kernel, so a replacement overrides only the calls it
+// is interested in.
+class Calls {
+ public:
+  Calls() = default;
+  Calls(const Calls&) = delete;
+  Calls& operator=(const Calls&) = delete;
+  virtual ~Calls() = default;
+
+  virtual ssize_t read(int fd, void* buffer, size_t size) { return ::read(fd, buffer, size); }
+
+  virtual ssize_t write(int fd, const void* data, size_t size) {
+    return internal::write(fd, data, size);
+  }
+
+  virtual int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
+    return ::accept4(fd, address, length, flags);
+  }
+
+  virtual int poll(pollfd* fds, nfds_t count, int timeout_ms) {
+    return ::poll(fds, count, timeout_ms);
+  }
+
+  virtual int close(int fd) { return ::close(fd); }
+
+  virtual int shutdown(int fd, int how) { return ::shutdown(fd, how); }
+
+  virtual int socket(int domain, int type, int protocol) {
+    return ::socket(domain, type, protocol);
+  }
+
+  virtual int bind(int fd, const sockaddr* address, socklen_t length) {
+    return ::bind(fd, address, length);
+  }
+
+  virtual int listen(int fd, int backlog) { return ::listen(fd, backlog); }
+
+  virtual int connect(int fd, const sockaddr* address, socklen_t length) {
+    return ::connect(fd, address, length);
+  }
+
+  virtual int getsockname(int fd, sockaddr* address, socklen_t* length) {
+    return ::getsockname(fd, address, length);
+  }
+
+  virtual int getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+    return ::getsockopt(fd, level, name, value, length);
+  }
+
+  virtual int setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
+    return ::setsockopt(fd, level, name, value, length);
+  }
+
+  virtual int fcntl(int fd, int command, int argument) { return ::fcntl(fd, command, argument); }
+};
+
+namespace internal {
+inline std::atomic<Calls*> replacement{nullptr};
+
+// Relaxed is enough: replace() comes before the start of any thread that makes calls, and starting
+// a thread publishes the pointer together with what it points at.
+inline Calls* replaced() { return replacement.load(std::memory_order_relaxed); }
+}  // namespace internal
+
+// Sends every call to `calls` from now on; nullptr means the kernel again. Returns what was set.
+inline Calls* replace(Calls* calls) { return internal::replacement.exchange(calls); }
+
+inline ssize_t read(int fd, void* buffer, size_t size) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->read(fd, buffer, size);
+  return ::read(fd, buffer, size);
+}
+
+inline ssize_t write(int fd, const void* data, size_t size) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->write(fd, data, size);
+  return internal::write(fd, data, size);
+}
+
+inline int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->accept4(fd, address, length, flags);
+  return ::accept4(fd, address, length, flags);
+}
+
+inline int poll(pollfd* fds, nfds_t count, int timeout_ms) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->poll(fds, count, timeout_ms);
+  return ::poll(fds, count, timeout_ms);
+}
+
+inline int close(int fd) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->close(fd);
+  return ::close(fd);
+}
+
+inline int shutdown(int fd, int how) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->shutdown(fd, how);
+  return ::shutdown(fd, how);
+}
+
+inline int socket(int domain, int type, int protocol) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->socket(domain, type, protocol);
+  return ::socket(domain, type, protocol);
+}
+
+inline int bind(int fd, const sockaddr* address, socklen_t length) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->bind(fd, address, length);
+  return ::bind(fd, address, length);
+}
+
+inline int listen(int fd, int backlog) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->listen(fd, backlog);
+  return ::listen(fd, backlog);
+}
+
+inline int connect(int fd, const sockaddr* address, socklen_t length) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->connect(fd, address, length);
+  return ::connect(fd, address, length);
+}
+
+inline int getsockname(int fd, sockaddr* address, socklen_t* length) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->getsockname(fd, address, length);
+  return ::getsockname(fd, address, length);
+}
+
+inline int getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->getsockopt(fd, level, name, value, length);
+  return ::getsockopt(fd, level, name, value, length);
+}
+
+inline int setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->setsockopt(fd, level, name, value, length);
+  return ::setsockopt(fd, level, name, value, length);
+}
+
+inline int fcntl(int fd, int command, int argument) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->fcntl(fd, command, argument);
+  return ::fcntl(fd, command, argument);
+}
+
+}  // namespace rt::sys

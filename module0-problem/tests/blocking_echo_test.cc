@@ -1,0 +1,205 @@
+#include "rt/blocking_echo.h"
+
+#include <cerrno>
+#include <string>
+
+#include "testkit/sockets.h"
+#include "testkit/sys_script.h"
+#include "testkit/testkit.h"
+
+namespace {
+
+using testing::HasSubstr;
+using testkit::Call;
+using testkit::Fd;
+
+// Bug it is here for: one write(2) per message, its result not looked at.
+TEST(BlockingEcho, WritesTheRestAfterAPartialWrite) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::SysScript script;
+  script.on_write(ours.get()).at_most(3).at_most(1);
+
+  EXPECT_TRUE(rt::write_all(ours.get(), "hello world").ok());
+  EXPECT_EQ(testkit::receive_now(theirs), "hello world");
+}
+
+// Bug it is here for: -1 taken for an error without a look at errno; or the interrupted bytes skipped.
+TEST(BlockingEcho, RetriesAWriteInterruptedByASignal) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::SysScript script;
+  script.on_write(ours.get()).fails(EINTR).at_most(2).fails(EINTR).fails(EINTR);
+
+  EXPECT_TRUE(rt::write_all(ours.get(), "hello world").ok());
+  EXPECT_EQ(testkit::receive_now(theirs), "hello world");
+}
+
+// Bug it is here for: any -1 made again, so that a broken connection keeps its thread for ever.
+TEST(BlockingEcho, ReturnsTheErrorOfAWrite) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::SysScript script;
+  script.on_write(ours.get()).at_most(5).fails(ECONNRESET);
+
+  const absl::Status status = rt::write_all(ours.get(), "hello world");
+  EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(ECONNRESET)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("write"))
+      << "the message says which call failed";
+  EXPECT_EQ(script.count(Call::kWrite), 2u);
+}
+
+// Bug it is here for: the first write to a closed connection ends the process with SIGPIPE.
+TEST(BlockingEcho, APeerThatIsGoneIsAnErrorAndNotASignal) {
+  auto [ours, theirs] = testkit::socket_pair();
+  theirs.close();
+
+  const absl::Status status = rt::write_all(ours.get(), "hello");
+  EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(EPIPE)) << status;
+}
+
+// Bug it is here for: read(2) giving 0 taken for "nothing yet", and asked again, for ever.
+TEST(BlockingEcho, EchoesUntilThePeerEnds) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::SysScript script;
+  script.on_read(ours.get()).gives("one ").gives("two ").gives("three").ends();
+
+  EXPECT_TRUE(rt::echo_connection(ours.get()).ok());
+  EXPECT_EQ(testkit::receive_now(theirs), "one two three");
+  EXPECT_EQ(script.count(Call::kRead), 4u);
+}
+
+// Bug it is here for: the buffer treated as a C string, or written whole when it was half filled.
+TEST(BlockingEcho, EchoesBytesOfEveryValueAndNoOthers) {
+  auto [ours, theirs] = testkit::socket_pair();
+  std::string bytes;
+  for (int i = 0; i < 2560; ++i) bytes.push_back(static_cast<char>(i % 256));
+  testkit::send_all(theirs, bytes);
+  testkit::send_all(theirs, std::string("\0 end", 5));
+  testkit::end_output(theirs);
+  testkit::SysScript script;
+  script.on_read(ours.get()).at_most(1).at_most(255).at_most(1000);
+
+  EXPECT_TRUE(rt::echo_connection(ours.get()).ok());
+  EXPECT_EQ(testkit::receive_now(theirs), bytes + std::string("\0 end", 5));
+}
+
+// Bug it is here for: a timer's signal in the middle of read(2) ends the connection.
+TEST(BlockingEcho, RetriesAReadInterruptedByASignal) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::send_all(theirs, "hello");
+  testkit::end_output(theirs);
+  testkit::SysScript script;
+  script.on_read(ours.get()).fails(EINTR).at_most(2).fails(EINTR);
+
+  EXPECT_TRUE(rt::echo_connection(ours.get()).ok());
+  EXPECT_EQ(testkit::receive_now(theirs), "hello");
+}
+
+// Bug it is here for: echo_connection writes by itself, without the loop that write_all has.
+TEST(BlockingEcho, EchoesAllOfItWhenTheWritesArePartial) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::SysScript script;
+  script.on_read(ours.get()).gives("hello ").gives("world").ends();
+  script.on_write(ours.get()).at_most(2).at_most(1).fails(EINTR).at_most(1);
+
+  EXPECT_TRUE(rt::echo_connection(ours.get()).ok());
+  EXPECT_EQ(testkit::receive_now(theirs), "hello world");
+}
+
+// Bug it is here for: a connection that has no bytes left, and a peer that waits for its end.
+TEST(BlockingEcho, TellsThePeerThatItIsDoneAndLeavesTheDescriptorOpen) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::send_all(theirs, "bye");
+  testkit::end_output(theirs);
+
+  EXPECT_TRUE(rt::echo_connection(ours.get()).ok());
+  EXPECT_EQ(testkit::receive_now(theirs), "bye");
+  EXPECT_TRUE(testkit::at_end(theirs)) << "shutdown(fd, SHUT_WR) is how the peer gets to know";
+  EXPECT_NE(::fcntl(ours.get(), F_GETFD), -1) << "closing the descriptor is its owner's affair";
+}
+
+// Bug it is here for: an error of read(2) taken for the end, and reported as success.
+TEST(BlockingEcho, ReturnsTheErrorOfARead) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::SysScript script;
+  script.on_read(ours.get()).gives("hello").fails(ECONNRESET);
+
+  const absl::Status status = rt::echo_connection(ours.get());
+  EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(ECONNRESET)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("read"));
+  EXPECT_EQ(testkit::receive_now(theirs), "hello");
+}
+
+// Bug it is here for: the status of write_all dropped; the thread goes on for a peer that is gone.
+TEST(BlockingEcho, StopsWhenThePeerTakesNoMore) {
+  auto [ours, theirs] = testkit::socket_pair();
+  testkit::SysScript script;
+  script.on_read(ours.get()).gives("hello");
+  script.on_write(ours.get()).fails(EPIPE);
+
+  EXPECT_FALSE(rt::echo_connection(ours.get()).ok());
+  EXPECT_EQ(script.count(Call::kRead), 1u);
+}
+
+// Bug it is here for: the server ends because one client hung up before it was accepted.
+TEST(BlockingEcho, AcceptsOnAfterASignalAndAfterAClientThatHasGone) {
+  const Fd listener = testkit::listen_unix();
+  const Fd client = testkit::connect_to(listener);
+  testkit::send_all(client, "hello");
+  testkit::end_output(client);
+  testkit::SysScript script;
+  script.name(listener.get(), "listener");
+  script.on_accept(listener.get()).fails(EINTR).fails(ECONNABORTED).passes().fails(EINVAL);
+
+  EXPECT_TRUE(rt::serve_blocking(listener.get()).ok());
+  EXPECT_EQ(testkit::receive_all(client), "hello");
+}
+
+// Bug it is here for: no way to end the server; EINVAL made again for ever.
+TEST(BlockingEcho, EndsWhenTheListenerIsShutDown) {
+  for (const bool tcp : {false, true}) {
+    const Fd listener = tcp ? testkit::listen_tcp() : testkit::listen_unix();
+    testkit::SysScript script;
+    ::shutdown(listener.get(), SHUT_RD);
+
+    const absl::Status status = rt::serve_blocking(listener.get());
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_NE(::fcntl(listener.get(), F_GETFD), -1) << "the listener is its owner's";
+  }
+}
+
+// Bug it is here for: out of descriptors, accept4(2) fails at once, every time: a loop at 100 % CPU.
+TEST(BlockingEcho, ReturnsTheErrorOfAccept) {
+  const Fd listener = testkit::listen_unix();
+  const Fd client = testkit::connect_to(listener);
+  testkit::end_output(client);
+  testkit::SysScript script;
+  script.on_accept(listener.get()).passes().fails(EMFILE);
+
+  const absl::Status status = rt::serve_blocking(listener.get());
+  EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(EMFILE)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("accept"));
+  EXPECT_EQ(script.count(Call::kAccept), 2u);
+}
+
+// Bug it is here for: detached threads that nobody waits for, and descriptors that nobody closes.
+TEST(BlockingEcho, ReturnsOnlyWhenEveryConnectionIsClosed) {
+  const std::ptrdiff_t files_before = testkit::open_files();
+  {
+    const Fd listener = testkit::listen_unix();
+    const Fd first = testkit::connect_to(listener);
+    const Fd second = testkit::connect_to(listener);
+    for (const Fd* client : {&first, &second}) {
+      testkit::send_all(*client, "hello");
+      testkit::end_output(*client);
+    }
+    testkit::SysScript script;
+    script.on_accept(listener.get()).passes().passes().fails(EINVAL);
+
+    EXPECT_TRUE(rt::serve_blocking(listener.get()).ok());
+    EXPECT_EQ(script.count(Call::kClose), 2u) << "two were accepted, and are the server's to close";
+    EXPECT_EQ(testkit::receive_now(first), "hello");
+    EXPECT_EQ(testkit::receive_now(second), "hello");
+  }
+  EXPECT_EQ(testkit::open_files(), files_before);
+}
+
+}  // namespace
