@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Literal, Sequence
 
+from coursekit.errors import CourseError
+
 TestKind = Literal["unit", "model", "stress", "system"]
 
 # In the order in which they are run: the quickest to tell the learner something comes first.
@@ -28,7 +30,7 @@ _MODULE = re.compile(r"module(\d+)-[a-z0-9-]+")
 _KINDS = ("code", "write_the_test")
 
 
-class CatalogError(Exception):
+class CatalogError(CourseError):
     """Something in the course's own files is wrong. The message says which file and what to do."""
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Literal, Mapping, Sequence
 
 from coursekit import catalog as catalog_module
-from coursekit.catalog import Catalog, CatalogError, Exercise, Module
+from coursekit.catalog import Catalog, Exercise, Module
+from coursekit.errors import CourseError
 
 Choice = Literal["learner", "solutions"]
 
@@ -244,7 +245,7 @@ def main(arguments: Sequence[str]) -> int:
         catalog = catalog_module.load(options.root.resolve())
         module = catalog.module(options.module)
         write_module(catalog, module, options.out, options.subject, prior)
-    except (CatalogError, OSError) as error:
+    except (CourseError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
