@@ -3,8 +3,8 @@
 // They ask the kernel directly and not through rt/sys.h, so a SysScript sees only the calls of the
 // code under test. A socket of the AF_UNIX kind delivers at once: what one side has written, and a
 // connection that was made, can be seen by the other side when the call returns. Tests that drive
-// the code by hand use that kind. TCP over loopback may deliver a little later, so tests that use it
-// wait for what they expect.
+// the code by hand use that kind. TCP over loopback may deliver a little later, so tests that use
+// it wait for what they expect.
 //
 // Thread safety: different descriptors by different threads.
 #pragma once
@@ -77,7 +77,8 @@ inline Fd listen_unix(int flags = 0) {
   Fd listener(checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), "socket"));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  checked(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t)), "bind");
+  checked(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t)),
+          "bind");
   checked(::listen(listener.get(), 4096), "listen");
   return listener;
 }
@@ -133,7 +134,8 @@ inline std::string receive(const Fd& fd, size_t size) {
 // Waits until the other side has ended, and returns all that it sent.
 inline std::string receive_all(const Fd& fd) {
   std::string bytes;
-  for (std::string part = receive(fd, 65536); !part.empty(); part = receive(fd, 65536)) bytes += part;
+  for (std::string part = receive(fd, 65536); !part.empty(); part = receive(fd, 65536))
+    bytes += part;
   return bytes;
 }
 
@@ -172,7 +174,8 @@ inline std::ptrdiff_t entries_of(const char* directory) {
 inline std::ptrdiff_t open_files() { return entries_of("/proc/self/fd"); }
 inline std::ptrdiff_t threads() { return entries_of("/proc/self/task"); }
 
-// Raises the soft limit on open files as far as the hard one allows. False: `needed` is out of reach.
+// Raises the soft limit on open files as far as the hard one allows. False: `needed` is out of
+// reach.
 inline bool allow_open_files(size_t needed) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;

@@ -41,12 +41,12 @@ enum class Call { kRead, kWrite, kAccept, kPoll, kClose, kShutdown };
 // A call that was made, and what came of it.
 struct SysRecord {
   Call call;
-  int fd = -1;              // of accept4: the listener; of poll: -1
-  size_t size = 0;          // of read and write: as asked for
-  int argument = 0;         // of accept4: flags; of poll: the time-out; of shutdown: how
-  long result = 0;          // as the caller got it
-  int error = 0;            // errno, if the result is -1
-  std::vector<pollfd> fds;  // of poll: as the caller asked, before the answer
+  int fd = -1;                   // of accept4: the listener; of poll: -1
+  size_t size = 0;               // of read and write: as asked for
+  int argument = 0;              // of accept4: flags; of poll: the time-out; of shutdown: how
+  long result = 0;               // as the caller got it
+  int error = 0;                 // errno, if the result is -1
+  std::vector<pollfd> fds = {};  // of poll: as the caller asked, before the answer
 };
 
 class SysScript final : public rt::sys::Calls {

@@ -1,0 +1,32 @@
+// Stacks, as a reader wants them: what a thread waits in, and the reader's own functions with their
+// file and line. Frames of libc, the C++ library, GoogleTest and the test kit are left out.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+namespace testkit::internal {
+
+inline constexpr int kMaxFrames = 200;
+
+struct Stack {
+  void* pcs[kMaxFrames];
+  int size = 0;  // 0: it could not be taken.
+};
+
+// Makes capture_thread() possible. Called once, before any other thread starts.
+void install_stack_capture();
+
+// The stack of thread `id` of this process, taken by a signal to it. Size 0 if the thread does not
+// answer within a few seconds. For one caller at a time, and not for the calling thread itself.
+Stack capture_thread(pid_t id);
+
+// The calling thread's stack. `ucontext` is what a signal handler was given (the stack then starts
+// at the interrupted instruction), or null.
+Stack capture_here(void* ucontext);
+
+// A few lines, each with `indent` in front and a newline at its end.
+std::string describe(const Stack& stack, const std::string& indent);
+
+}  // namespace testkit::internal

@@ -1,0 +1,25 @@
+// Everything that a test of this course uses: GoogleTest, its matchers, and the test kit.
+//
+// A module's tests get what rests on the rt/ headers of that module and of those before it.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testkit/hang.h"
+#include "testkit/life_counter.h"
+#include "testkit/steps.h"
+
+#if __has_include("rt/poll.h")
+#include "testkit/poll_matchers.h"
+#endif
+#if __has_include("rt/waker.h") && __has_include("rt/context.h") && __has_include("rt/future.h")
+#include "testkit/counting_waker.h"
+#include "testkit/test_task.h"
+#endif
+#if __has_include("rt/clock.h")
+#include "testkit/paused_clock.h"
+#endif
+#if __has_include("rt/sys.h") && __has_include("testkit/sys_script.h")
+#include "testkit/sys_script.h"
+#endif

@@ -1,0 +1,260 @@
+#include "testkit/internal/hang_watch.h"
+
+#include <dirent.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <map>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "testkit/hang.h"
+#include "testkit/internal/events.h"
+#include "testkit/internal/printer.h"
+#include "testkit/internal/stacks.h"
+#include "testkit/steps.h"
+
+namespace testkit {
+namespace internal {
+namespace {
+
+constexpr int kSamples = 30;
+constexpr timespec kBetweenSamples{0, 100'000'000};
+
+struct Notes {
+  std::mutex mutex;
+  int next_id = 0;
+  std::map<int, std::function<std::string()>> by_id;
+};
+
+// Never destroyed: the watch thread outlives main.
+Notes& notes() {
+  static Notes* const it = new Notes;
+  return *it;
+}
+
+std::atomic<long> g_cpu_at_test_start_ms{0};
+
+long cpu_ms() {
+  timespec t{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<long>(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
+}
+
+long cpu_limit_ms() {
+  if (const char* const text = std::getenv("RT_TEST_CPU_SECONDS"); text != nullptr) {
+    const double seconds = std::strtod(text, nullptr);
+    if (seconds > 0) return static_cast<long>(seconds * 1000);
+  }
+  return 60'000;
+}
+
+pid_t this_thread() { return static_cast<pid_t>(::syscall(SYS_gettid)); }
+
+// ---- Looking at threads, through /proc ----
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+std::vector<pid_t> threads_of(const std::string& process) {
+  std::vector<pid_t> ids;
+  DIR* const dir = ::opendir(("/proc/" + process + "/task").c_str());
+  if (dir == nullptr) return ids;
+  while (const dirent* entry = ::readdir(dir)) {
+    const int id = std::atoi(entry->d_name);
+    if (id > 0) ids.push_back(id);
+  }
+  ::closedir(dir);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+// Changes whenever the thread has run: its time on a CPU in ns or, where the kernel does not say,
+// its context switches.
+std::string how_much_it_ran(const std::string& task) {
+  std::string text = read_file(task + "/schedstat");
+  if (!text.empty()) return text;
+  text = read_file(task + "/status");
+  const std::size_t at = text.find("voluntary_ctxt_switches");
+  return at == std::string::npos ? "?" : text.substr(at);
+}
+
+// 'S' for a thread that sleeps and can be woken. A stopped one ('T': a debugger, job control), one
+// that could run and one that waits for a disk are other letters.
+char state_of(const std::string& task) {
+  const std::string stat = read_file(task + "/stat");
+  const std::size_t name_end = stat.rfind(')');
+  return name_end == std::string::npos || name_end + 2 >= stat.size() ? '?' : stat[name_end + 2];
+}
+
+struct Sample {
+  bool all_asleep = true;
+  std::map<pid_t, std::string> ran;
+};
+
+// Adds the threads of `process` and of all below it: a test that waits for a child that works does
+// not hang.
+void look_at(const std::string& process, const std::vector<pid_t>& but_not, Sample& sample) {
+  for (const pid_t id : threads_of(process)) {
+    const std::string task = "/proc/" + process + "/task/" + std::to_string(id);
+    std::istringstream children(read_file(task + "/children"));
+    for (std::string child; children >> child;) look_at(child, {}, sample);
+    if (std::find(but_not.begin(), but_not.end(), id) != but_not.end()) continue;
+    const char state = state_of(task);
+    // A zombie child has ended, and whoever waits for it is about to be told.
+    if (state != 'S' && state != 'Z') sample.all_asleep = false;
+    sample.ran[id] = how_much_it_ran(task);
+  }
+}
+
+// ---- The report ----
+
+std::string count_of(std::size_t n, const std::string& thing) {
+  return std::to_string(n) + " " + thing + (n == 1 ? "" : "s");
+}
+
+// What the notes say, each given two seconds.
+std::string what_notes_say() {
+  std::vector<std::function<std::string()>> all;
+  {
+    const UnseenByTsan unseen;
+    const std::unique_lock lock(notes().mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return "";
+    for (const auto& [id, note] : notes().by_id) all.push_back(note);
+  }
+  std::string out;
+  for (const std::function<std::string()>& note : all) {
+    auto answer = std::make_shared<std::promise<std::string>>();
+    std::future<std::string> said = answer->get_future();
+    std::thread([note, answer] { answer->set_value(note()); }).detach();
+    if (said.wait_for(std::chrono::seconds(2)) != std::future_status::ready) {
+      out += "(A note of the test did not return: it waits for something that is stuck too.)\n";
+      continue;
+    }
+    out += said.get();
+    if (!out.empty() && out.back() != '\n') out += '\n';
+  }
+  return out;
+}
+
+[[noreturn]] void report_hang(const std::string& what_was_seen, const std::vector<pid_t>& threads) {
+  std::string report = what_was_seen + "\n";
+  if (const std::string steps = steps_so_far(); !steps.empty()) report += "\n" + steps;
+  std::size_t number = 0;
+  for (const pid_t id : threads) {
+    ++number;
+    report += "\nThread " + std::to_string(number);
+    if (id == ::getpid()) report += ", the test's own";
+    report += ":\n" + describe(capture_thread(id), "  ");
+  }
+  // First without the notes: they are the test's code, and may crash.
+  std::fflush(stdout);
+  std::fprintf(stderr, "\nThe test %s hangs. %s", current_test().c_str(), report.c_str());
+  std::fflush(stderr);
+  if (const std::string said = what_notes_say(); !said.empty()) {
+    report += "\n" + said;
+    std::fprintf(stderr, "\n%s", said.c_str());
+    std::fflush(stderr);
+  }
+  send_hang(current_test(), report);
+  ::_exit(kHangExitCode);
+}
+
+void watch(std::vector<pid_t> ignored) {
+  const long limit = cpu_limit_ms();
+  Sample before;
+  before.all_asleep = false;
+  int equal_samples = 0;
+  while (true) {
+    ::nanosleep(&kBetweenSamples, nullptr);
+    Sample now;
+    look_at("self", ignored, now);
+    const bool slept = now.all_asleep && before.all_asleep && now.ran == before.ran;
+    equal_samples = slept ? equal_samples + 1 : 0;
+    before = std::move(now);
+
+    const long used = cpu_ms() - g_cpu_at_test_start_ms.load(std::memory_order_relaxed);
+    if (equal_samples < kSamples && used <= limit) continue;
+    std::vector<pid_t> threads = threads_of("self");
+    std::erase_if(threads, [&](pid_t id) {
+      return std::find(ignored.begin(), ignored.end(), id) != ignored.end();
+    });
+    if (equal_samples >= kSamples) {
+      const std::string who =
+          threads.size() == 1 ? "Its only thread has" : "All " + count_of(threads.size(), "thread") + " have";
+      report_hang(who + " been asleep for 3 seconds\nand used no CPU: nothing is left that could wake " +
+                      (threads.size() == 1 ? "it." : "them."),
+                  threads);
+    }
+    report_hang("It used " + std::to_string(limit / 1000) + " s of CPU and did not end.", threads);
+  }
+}
+
+}  // namespace
+
+void start_hang_watch() {
+  std::atomic<bool> started{false};
+  const pid_t main_thread = this_thread();
+  std::thread([&started, main_thread] {
+    // Whoever is here besides main was started by a sanitizer; this thread is not to be watched
+    // either.
+    std::vector<pid_t> ignored = threads_of("self");
+    std::erase(ignored, main_thread);
+    started.store(true, std::memory_order_release);
+    started.notify_one();
+    watch(std::move(ignored));
+  }).detach();
+  started.wait(false, std::memory_order_acquire);
+}
+
+void watch_new_test() {
+  g_cpu_at_test_start_ms.store(cpu_ms(), std::memory_order_relaxed);
+  const UnseenByTsan unseen;
+  const std::lock_guard lock(notes().mutex);
+  notes().by_id.clear();
+}
+
+}  // namespace internal
+
+namespace {
+
+int add_note(std::function<std::string()> describe) {
+  const UnseenByTsan unseen;
+  internal::Notes& all = internal::notes();
+  const std::lock_guard lock(all.mutex);
+  const int id = all.next_id++;
+  all.by_id.emplace(id, std::move(describe));
+  return id;
+}
+
+}  // namespace
+
+void on_hang(std::function<std::string()> describe) { add_note(std::move(describe)); }
+
+HangNote::HangNote(std::function<std::string()> describe) : id_(add_note(std::move(describe))) {}
+
+HangNote::~HangNote() {
+  const UnseenByTsan unseen;
+  internal::Notes& all = internal::notes();
+  const std::lock_guard lock(all.mutex);
+  all.by_id.erase(id_);
+}
+
+}  // namespace testkit

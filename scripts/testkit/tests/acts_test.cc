@@ -1,0 +1,224 @@
+// Tests that misbehave on purpose. testkit_test runs them one by one, and looks at how each ends
+// and at what a reader is told. They are no part of any test run by themselves.
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "rt/todo.h"
+#include "testkit/testkit.h"
+
+namespace learner {
+
+// Named as a learner's own functions would be: the reports have to show these.
+void wait_for_ever(std::mutex& mutex, std::condition_variable& condvar) {
+  std::unique_lock lock(mutex);
+  condvar.wait(lock, [] { return false; });
+}
+
+void lock_twice(std::mutex& mutex) {
+  mutex.lock();
+  mutex.lock();
+}
+
+std::atomic<bool> g_never{false};
+volatile bool g_never_volatile = false;
+
+void spin_on_atomic() {
+  while (!g_never.load()) {
+  }
+}
+
+void spin_on_nothing() {
+  while (!g_never_volatile) {
+  }
+}
+
+__attribute__((noinline)) void abort_here() { std::abort(); }
+
+__attribute__((noinline)) void throw_here() { throw std::runtime_error("the disk is on fire"); }
+
+__attribute__((noinline)) int read_freed() {
+  auto value = std::make_unique<int>(7);
+  const int* const dangling = value.get();
+  value.reset();
+  return *dangling;
+}
+
+__attribute__((noinline)) int overflow(int x) { return x + 2147483647; }
+
+__attribute__((noinline)) int write_null(int* nowhere) { return *nowhere = 1; }
+
+}  // namespace learner
+
+using testkit::step;
+
+TEST(Acts, Passes) { step("all is well"); }
+
+TEST(Acts, Skips) { GTEST_SKIP() << "not on this machine"; }
+
+TEST(Acts, FailsAfterSteps) {
+  step("opened the door");
+  step("went in");
+  step("went in");
+  EXPECT_EQ(1 + 1, 3) << "the sum is off";
+  step("sat down");
+  EXPECT_TRUE(false);
+}
+
+TEST(Acts, FailsInAThread) {
+  step("starting the thread");
+  std::thread thread([] {
+    step("running");
+    ADD_FAILURE() << "the thread is unhappy";
+  });
+  thread.join();
+}
+
+TEST(Acts, Throws) {
+  step("about to throw");
+  learner::throw_here();
+}
+
+TEST(Acts, ThrowsInAThread) {
+  step("about to throw");
+  std::thread thread([] { learner::throw_here(); });
+  thread.join();
+}
+
+TEST(Acts, Aborts) {
+  step("about to abort");
+  learner::abort_here();
+}
+
+TEST(Acts, WritesNull) {
+  step("about to write to null");
+  learner::write_null(nullptr);
+}
+
+TEST(Acts, Todo) {
+  step("about to call a stub");
+  RT_TODO("1.6");
+}
+
+TEST(Acts, TodoInADeathTest) { EXPECT_DEATH(RT_TODO("1.6"), "a message of the exercise's own"); }
+
+TEST(Acts, HangsOnACondVar) {
+  step("waiting for what never comes");
+  std::mutex mutex;
+  std::condition_variable condvar;
+  std::thread thread([&] { learner::wait_for_ever(mutex, condvar); });
+  thread.join();
+}
+
+TEST(Acts, HangsOnAMutex) {
+  std::mutex mutex;
+  learner::lock_twice(mutex);
+}
+
+TEST(Acts, HangsInRead) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  char byte;
+  ASSERT_EQ(::read(ends[0], &byte, 1), 1);
+}
+
+TEST(Acts, HangsOnAnAtomic) { learner::g_never.wait(false); }
+
+TEST(Acts, SpinsOnAnAtomic) {
+  step("spinning");
+  learner::spin_on_atomic();
+}
+
+TEST(Acts, SpinsOnNothing) {
+  std::thread thread([] { learner::spin_on_nothing(); });
+  thread.join();
+}
+
+TEST(Acts, HangsWithANote) {
+  testkit::on_hang([] { return std::string("task 1 waits for task 2"); });
+  testkit::on_hang([]() -> std::string {
+    std::mutex mutex;
+    learner::lock_twice(mutex);
+    return "never said";
+  });
+  std::mutex mutex;
+  learner::lock_twice(mutex);
+}
+
+TEST(Acts, Leaks) {
+  step("about to leak");
+  auto* volatile leaked = new std::string("nobody deletes me, and I am too long for the object");
+  leaked = nullptr;
+}
+
+TEST(Acts, ReadsFreedMemory) {
+  step("about to read freed memory");
+  EXPECT_EQ(learner::read_freed(), 7);
+}
+
+TEST(Acts, OverflowsAnInt) {
+  step("about to overflow");
+  EXPECT_EQ(learner::overflow(1), 0);
+}
+
+// The steps that both threads log must not order the two accesses.
+TEST(Acts, Races) {
+  int shared = 0;
+  std::atomic<int> turn{0};
+  std::thread thread([&] {
+    shared = 1;
+    step("wrote");
+    turn.store(1, std::memory_order_relaxed);
+  });
+  while (turn.load(std::memory_order_relaxed) == 0) std::this_thread::yield();
+  step("reading");
+  EXPECT_GE(shared, 0);
+  thread.join();
+}
+
+TEST(Acts, WaitsForAWakeThatNeverComes) {
+  testkit::CountingWaker counter("a");
+  rt::Waker waker = counter.waker();
+  waker.wake_by_ref();
+  counter.wait_for_wakes(2);
+}
+
+TEST(Acts, ExpectsReady) {
+  testkit::TestTask task("a");
+  int polls = 0;
+  auto future = rt::poll_fn([&](rt::Context& cx) -> rt::Poll<int> {
+    rt::Waker kept = cx.waker().clone();
+    if (++polls < 3) return rt::kPending;
+    return 7;
+  });
+  EXPECT_THAT(task.poll(future), testkit::IsPending());
+  EXPECT_THAT(task.poll(future), testkit::IsReadyWith(7));
+  EXPECT_THAT(task.poll(future), testkit::IsReadyWith(8));
+  EXPECT_THAT(task.poll(future), testkit::IsReadyWith(testing::Gt(9)));
+  EXPECT_THAT(task.poll(future), testkit::IsPending());
+}
+
+TEST(Acts, DropsAWakerTwice) {
+  testkit::CountingWaker counter("a");
+  rt::Waker waker = counter.waker();
+  alignas(rt::Waker) unsigned char copy[sizeof(rt::Waker)];
+  std::memcpy(copy, &waker, sizeof copy);
+  reinterpret_cast<rt::Waker*>(copy)->~Waker();
+}
+
+TEST(Acts, DestroysATokenTwice) {
+  testkit::LifeCounter life("the frame");
+  alignas(testkit::Token) unsigned char memory[sizeof(testkit::Token)];
+  auto* const token = new (memory) testkit::Token(life.token());
+  token->~Token();
+  token->~Token();
+  EXPECT_EQ(life.destroyed_twice(), 1);
+  EXPECT_EQ(life.live(), 0);
+}
