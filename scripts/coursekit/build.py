@@ -1,0 +1,316 @@
+"""Configures and builds through the CMake presets; says which targets could not be built, and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coursekit import processes
+from coursekit.compiler import Diagnostic, Edge, NinjaReader, diagnostics, first_error
+from coursekit.errors import MACHINE, USAGE, CourseError
+from coursekit.paths import Checkout
+from coursekit.runner import usable_cpus
+
+# What a conda, a module system or a shell profile sets to point compilers elsewhere.
+_MISLEADING = re.compile(
+    r"^(CC|CXX|CPP|LD|AR|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|CPATH|C_INCLUDE_PATH|CPLUS_INCLUDE_PATH|LIBRARY_PATH"
+    r"|GCC_EXEC_PREFIX|COMPILER_PATH|CMAKE_.*|Boost_.*|GTest_.*|absl_.*|NINJA_STATUS|DESTDIR|LANG|LANGUAGE|LC_.*|GCC_COLORS)$"
+)
+
+_BYTES_PER_JOB = 900 << 20  # what one g++ needs for a test with sanitizer, at most
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Which of the CMake presets, and by which compiler."""
+
+    subject: str = "learner"  # learner, solutions: whose code is tested
+    prior: str = "solutions"  # solutions, mine: where the rest comes from
+    sanitize: str = ""  # "", address, thread, or release for none at all
+    cxx: str = ""  # empty: the machine's g++
+
+    @property
+    def preset(self) -> str:
+        base = "solutions" if self.subject == "solutions" else "whole" if self.prior == "mine" else "learner"
+        return base + {"": "", "address": "-asan", "thread": "-tsan", "release": "-release"}[self.sanitize]
+
+    def folder(self, checkout: Checkout) -> Path:
+        suffix = "-" + re.sub(r"[^\w.+-]", "_", Path(self.cxx).name) if self.cxx else ""
+        return checkout.builds / (self.preset + suffix)
+
+
+@dataclass(frozen=True)
+class Built:
+    """Which targets are ready to run, and the first error of each of the others."""
+
+    broken: Mapping[str, Diagnostic]
+    warnings: tuple[Diagnostic, ...]  # of what was compiled this time
+
+
+Progress = Callable[[str, int, int], None]  # what, steps done, steps in all
+
+
+def build_environment() -> dict[str, str]:
+    """English messages, the distribution's tools first, nobody's private flags."""
+    kept = {key: value for key, value in os.environ.items() if not _MISLEADING.match(key)}
+    path = "/usr/local/bin:/usr/bin:/bin"
+    # /usr first: CMake also looks for packages beside the folders of PATH.
+    return {**kept, "PATH": f"/usr/bin:{path}:{kept.get('PATH', '')}", "LC_ALL": "C.UTF-8", "NINJA_STATUS": "[%f/%t] "}
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name, path="/usr/bin:/bin") or shutil.which(name)
+    if found is None:
+        raise CourseError(
+            f"{name} is not installed. `scripts/course doctor` says what this machine lacks and how to get it.", MACHINE
+        )
+    return found
+
+
+def find_compiler(asked: str) -> Path:
+    """The compiler to use: the one asked for, else the machine's own g++, whatever CXX says."""
+    if asked:
+        found = shutil.which(asked)
+        if found is None:
+            raise CourseError(f"there is no compiler {asked!r} on this machine. Give --cxx a name or a path.", USAGE)
+        return Path(found)
+    for name in ("g++", "g++-14", "g++-13", "g++-12", "clang++-18", "clang++-17", "clang++-16"):
+        found = shutil.which(name, path="/usr/bin:/bin:/usr/local/bin") or shutil.which(name)
+        if found is not None and not too_old(Path(found)):
+            return Path(found)
+    plain = shutil.which("g++")
+    if plain is None:
+        raise CourseError("g++ is not installed. `sudo apt-get install g++` mends that.", MACHINE)
+    raise CourseError(too_old(Path(plain)), MACHINE)
+
+
+def too_old(compiler: Path) -> str:
+    """Why the compiler cannot be used; empty if it can."""
+    try:
+        answer = subprocess.run(
+            [compiler, "--version"], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+        )
+    except OSError as error:
+        return f"{compiler} cannot be run: {error.strerror}."
+    return judge_version(str(compiler), answer.stdout)
+
+
+def judge_version(compiler: str, answer: str) -> str:
+    """Why the compiler with this --version cannot be used; empty if it can."""
+    first = (answer.splitlines() or [""])[0]
+    clang = "clang" in first
+    without_package = re.sub(r"\([^)]*\)", "", first)
+    match = re.search(r"(\d+)\.\d+", without_package)
+    if match is None:
+        return f"{compiler} does not say which version it is. The course needs g++ 12 or clang 16, or later."
+    needed = 16 if clang else 12
+    if int(match[1]) >= needed:
+        return ""
+    name, package = ("clang", "clang-16") if clang else ("g++", "g++-12")
+    return (
+        f"{compiler} is {name} {match[0]}, and the course needs {name} {needed} or later. "
+        f"Install one (`sudo apt-get install {package}`), then give `--cxx {'clang++-16' if clang else 'g++-12'}`."
+    )
+
+
+def jobs_for_memory(cpus: int, meminfo: str) -> int:
+    """As many compilers as there are CPUs, but no more than memory holds: at least one."""
+    match = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)
+    return cpus if match is None else max(1, min(cpus, int(match[1]) * 1024 // _BYTES_PER_JOB))
+
+
+def default_jobs() -> int:
+    try:
+        meminfo = Path("/proc/meminfo").read_text("ascii")
+    except OSError:
+        meminfo = ""
+    return jobs_for_memory(usable_cpus(), meminfo)
+
+
+# ---- configure ----------------------------------------------------------------------------------
+
+
+def _identity(compiler: Path) -> list[object]:
+    """Changes when the compiler is replaced."""
+    real = compiler.resolve()
+    info = real.stat()
+    return [str(real), info.st_size, info.st_mtime_ns]
+
+
+def _stamp(checkout: Checkout, configuration: Configuration) -> str:
+    """Everything that CMake itself does not watch. (It watches its own files, and the course's.)"""
+    presets = (checkout.root / "CMakePresets.json").stat()
+    compiler = find_compiler_cheaply(configuration.cxx)
+    return json.dumps(
+        [str(checkout.root), configuration.preset, _identity(compiler), presets.st_mtime_ns, presets.st_size]
+    )
+
+
+def find_compiler_cheaply(asked: str) -> Path:
+    """As find_compiler, without asking a plain g++ for its version: the stamp knows it was fine."""
+    if not asked and (plain := shutil.which("g++", path="/usr/bin:/bin")):
+        return Path(plain)
+    return find_compiler(asked)
+
+
+def configure(checkout: Checkout, configuration: Configuration, progress: Progress) -> None:
+    """Makes the build folder, if it is not there, or was made for something else, or was left half done."""
+    folder = configuration.folder(checkout)
+    done = folder / "course-configured"
+    stamp = _stamp(checkout, configuration)
+    try:
+        if done.read_text("utf-8") == stamp and (folder / "build.ninja").exists():
+            return
+    except OSError:
+        pass
+    compiler = find_compiler(configuration.cxx)
+    if reason := too_old(compiler):
+        raise CourseError(reason, MACHINE)
+    progress(f"configuring {folder.name}", 0, 0)
+    done.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [tool("cmake"), "--preset", configuration.preset, "-S", str(checkout.root), "-B", str(folder), "-Wno-dev"]
+    if (folder / "CMakeCache.txt").exists():
+        command.append("--fresh")
+    command += [f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}"]
+    status, output = _run(command, checkout.root)
+    if status != 0:
+        raise configure_error(output)
+    done.write_text(_stamp(checkout, configuration), "utf-8")
+
+
+def configure_error(output: str) -> CourseError:
+    """CMake's first complaint."""
+    match = re.search(r"^CMake Error(?: at [^\n]*)?:[ \t]*\n?(.*?)(?:\n\n(?! )|\nCall Stack|\Z)", output, re.MULTILINE | re.DOTALL)
+    said = " ".join(match[1].split()) if match else (output.strip().splitlines() or ["no reason given"])[-1]
+    return CourseError(
+        f"CMake could not set up the build: {said}",
+        MACHINE,
+        "`scripts/course doctor` says what this machine lacks.",
+    )
+
+
+def _run(command: Sequence[str], cwd: Path) -> tuple[int, str]:
+    lines: list[str] = []
+    status = _stream(command, cwd, lines.append)
+    return status, "\n".join(lines)
+
+
+def _stream(command: Sequence[str], cwd: Path, feed: Callable[[str], None]) -> int:
+    """Runs a tool in a session of its own and hands on what it prints. Ctrl-C ends all of it."""
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=build_environment(),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CourseError(f"{command[0]} cannot be run: {error.strerror}.", MACHINE) from error
+    assert process.stdout is not None
+    try:
+        for raw in process.stdout:
+            feed(raw.decode("utf-8", "replace").rstrip("\r\n"))
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            processes.end(process)
+
+
+# ---- build --------------------------------------------------------------------------------------
+
+
+def build(
+    checkout: Checkout,
+    configuration: Configuration,
+    targets: Sequence[str],
+    progress: Progress,
+    jobs: int | None = None,
+) -> Built:
+    """Configures if needed and builds the targets; one that cannot be built stops no other.
+
+    Stale binaries of broken targets may lie in the folder: run only what is not in `broken`.
+    """
+    configure(checkout, configuration, progress)
+    folder = configuration.folder(checkout)
+    if not targets:
+        return Built({}, ())
+    reader = NinjaReader(lambda done, total, what: progress(_friendly(what), done, total))
+    command = [tool("ninja"), "-C", str(folder), "-k", "0", "-j", str(jobs or default_jobs()), *targets]
+    status = _stream(command, checkout.root, reader.feed)
+    reader.finish()
+    failed = [edge for edge in reader.edges if edge.failed]
+    warnings = tuple(w for edge in reader.edges for w in diagnostics(edge.text, "warning"))
+    if status == 0:
+        return Built({}, warnings)
+    for edge in failed:
+        if "build.ninja" in edge.outputs:
+            raise configure_error(edge.text)
+    if not failed:
+        said = "; ".join(reader.errors) or "\n".join(edge.text for edge in reader.edges).strip() or "no reason given"
+        raise CourseError(f"ninja could not build: {said}", MACHINE, "`rm -r build` and another try often mend this.")
+    return Built(_blame(folder, targets, failed), warnings)
+
+
+def _friendly(description: str) -> str:
+    """What ninja does, in a learner's words: the file, not the command."""
+    match = re.search(r"\.dir/(?:.*/)?([\w.-]+?)\.o$", description) or re.search(r"/([\w.-]+)$", description)
+    verb = "linking" if "Linking" in description else "compiling" if "Building" in description else "building"
+    if match and match[1].startswith("cmake_pch"):
+        return "compiling the precompiled headers"
+    return f"{verb} {match[1]}" if match else verb
+
+
+def _blame(folder: Path, targets: Sequence[str], failed: Sequence[Edge]) -> dict[str, Diagnostic]:
+    """Which targets the failed edges broke: those that have one of their outputs among their inputs."""
+    broken: dict[str, Diagnostic] = {}
+    inputs: dict[str, set[str]] = {}
+
+    def ask(target: str) -> None:
+        answer = subprocess.run(
+            [tool("ninja"), "-C", str(folder), "-t", "inputs", target],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=build_environment(),
+        )
+        inputs[target] = {*answer.stdout.splitlines(), target}
+
+    waiting = list(targets)
+
+    def work() -> None:
+        while waiting:
+            try:
+                ask(waiting.pop())
+            except IndexError:
+                return
+
+    threads = [threading.Thread(target=work) for _ in range(min(4, len(targets)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for target in targets:
+        guilty = [
+            edge
+            for edge in failed
+            if inputs[target].intersection(edge.outputs)
+            or any(Path(output).name == target for output in edge.outputs)
+        ]
+        if guilty:
+            broken[target] = first_error(guilty)
+    return broken
+
+
+def binary(checkout: Checkout, configuration: Configuration, module: str, target: str) -> Path:
+    return configuration.folder(checkout) / module / target

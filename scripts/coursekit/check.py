@@ -1,0 +1,302 @@
+"""Builds and tests exercises, and decides what state each is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coursekit import build, overlay, paths, progress, runner, sources
+from coursekit.catalog import Catalog, Exercise
+from coursekit.compiler import Diagnostic
+from coursekit.errors import USAGE, CourseError
+from coursekit.paths import Checkout
+from coursekit.runner import TestResult
+from coursekit.sources import Place
+from coursekit.ui import Ui
+
+STATES = ("pass", "fail", "todo", "broken", "blocked")
+
+
+@dataclass(frozen=True)
+class Options:
+    solutions: bool = False
+    mine: bool = False
+    sanitize: str = ""
+    cxx: str = ""
+    jobs: int | None = None
+
+    @property
+    def configuration(self) -> build.Configuration:
+        return build.Configuration(
+            subject="solutions" if self.solutions else "learner",
+            prior="mine" if self.mine else "solutions",
+            sanitize=self.sanitize,
+            cxx=self.cxx,
+        )
+
+    @property
+    def counts(self) -> bool:
+        """Only a plain check of the learner's own code is remembered as progress."""
+        return not (self.solutions or self.mine or self.sanitize or self.cxx)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one exercise."""
+
+    exercise: Exercise
+    state: str
+    files: tuple[str, ...]  # the files that were judged, as seen from the top of the checkout
+    message: str = ""
+    tests: tuple[TestResult, ...] = ()
+    error: Diagnostic | None = None
+    blocked_by: str = ""
+    skipped: tuple[str, ...] = ()  # kinds of tests that wait for the others to pass
+    breaches: tuple[Place, ...] = ()  # of the exercise's `forbid` rules
+    notices: tuple[Place, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    todo_line: int = 0  # of the first RT_TODO, in the first file that has one
+    todo_file: str = ""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """One exercise and the files that are judged."""
+
+    exercise: Exercise
+    files: tuple[Path, ...]
+    shown: tuple[str, ...]
+    texts: tuple[str, ...] = field(repr=False)
+
+
+def subject_of(checkout: Checkout, catalog: Catalog, exercise: Exercise, *, solutions: bool) -> _Subject:
+    place = catalog.solution_file if solutions else catalog.learner_file
+    files = tuple(place(exercise, file) for file in exercise.files)
+    shown = tuple(checkout.relative(file) for file in files)
+    return _Subject(exercise, files, shown, tuple(sources.read(file) for file in files))
+
+
+def is_unwritten(catalog: Catalog, exercise: Exercise) -> bool:
+    """By looking at the learner's files only."""
+    return any(
+        sources.unwritten(sources.read(catalog.learner_file(exercise, file)), exercise.id) for file in exercise.files
+    )
+
+
+def from_learner(catalog: Catalog, exercise: Exercise, *, mine: bool) -> bool:
+    """Whether others that need this exercise are built on the learner's copy of it."""
+    return mine or any(not catalog.solution_file(exercise, file).is_file() for file in exercise.files)
+
+
+def missing_need(checkout: Checkout, catalog: Catalog, exercise: Exercise, *, mine: bool) -> tuple[str, str]:
+    """The first needed exercise that cannot be built upon, and why; or two empty texts."""
+    for need in catalog.closure(exercise):
+        if need == exercise or not from_learner(catalog, need, mine=mine):
+            continue
+        for file in need.files:
+            path = catalog.learner_file(need, file)
+            if reason := sources.problem(path, checkout.relative(path), need.id):
+                return need.id, f"needs {need.id}: {reason}"
+        if is_unwritten(catalog, need):
+            return need.id, f"needs {need.id} ({need.slug}), which is not written yet"
+    return "", ""
+
+
+def run(
+    checkout: Checkout, catalog: Catalog, exercises: Sequence[Exercise], options: Options, ui: Ui, what: str = "check"
+) -> list[Result]:
+    """One result for each exercise, in the order given."""
+    if options.solutions and not checkout.has_solutions:
+        raise CourseError("This copy of the course has no solutions, so --solutions has nothing to check.", USAGE)
+    results: dict[str, Result] = {}
+    subjects: list[_Subject] = []
+    for exercise in exercises:
+        subject = subject_of(checkout, catalog, exercise, solutions=options.solutions)
+        early = _before_building(checkout, catalog, subject, options)
+        if early is None:
+            subjects.append(subject)
+        else:
+            results[exercise.id] = early
+    if subjects:
+        with paths.exclusive(checkout, f"course {what}", ui.say):
+            if checkout.read_only:
+                ui.say(f"This checkout cannot be written to, so it is built in {checkout.builds}.")
+            for result in _build_and_test(checkout, catalog, subjects, options, ui):
+                results[result.exercise.id] = result
+    if options.counts:
+        progress.record_states(checkout, {key: result.state for key, result in results.items()})
+    return [results[exercise.id] for exercise in exercises]
+
+
+def _before_building(
+    checkout: Checkout, catalog: Catalog, subject: _Subject, options: Options
+) -> Result | None:
+    """What can be decided from the files alone."""
+    exercise = subject.exercise
+    for file, shown in zip(subject.files, subject.shown):
+        if reason := sources.problem(file, shown, exercise.id):
+            return Result(exercise, "broken", subject.shown, reason)
+    if not options.solutions:
+        need, reason = missing_need(checkout, catalog, exercise, mine=options.mine)
+        if need:
+            return Result(exercise, "blocked", subject.shown, reason, blocked_by=need)
+    if reason := overlay.skip_reason(catalog, exercise) or "":
+        return Result(exercise, "broken", subject.shown, f"{reason}, so there is nothing to check it with")
+    return None
+
+
+def _thread_sanitized(options: Options, kind: str) -> bool:
+    return options.sanitize == "thread" or (not options.sanitize and kind == "stress")
+
+
+def _build_and_test(
+    checkout: Checkout, catalog: Catalog, subjects: Sequence[_Subject], options: Options, ui: Ui
+) -> list[Result]:
+    configuration = options.configuration
+    targets = {s.exercise.id: [test.target for test in catalog.tests(s.exercise)] for s in subjects}
+    built = build.build(
+        checkout, configuration, [target for each in targets.values() for target in each], ui.progress, options.jobs
+    )
+    groups = []
+    results = []
+    good: list[_Subject] = []
+    for subject in subjects:
+        exercise = subject.exercise
+        failed = [target for target in targets[exercise.id] if target in built.broken]
+        if failed:
+            results.append(_broken(checkout, catalog, subject, built.broken[failed[0]], options))
+            continue
+        good.append(subject)
+        binaries = [
+            runner.Binary(
+                build.binary(checkout, configuration, exercise.module, test.target),
+                test.kind,
+                _thread_sanitized(options, test.kind),
+            )
+            for test in catalog.tests(exercise)
+        ]
+        units = tuple(b for b in binaries if b.kind == "unit")
+        others = tuple(b for b in binaries if b.kind != "unit")
+        groups.append(runner.Group(exercise.id, tuple(stage for stage in (units, others) if stage)))
+    ui.progress("testing", 0, 0)
+    tests = runner.run_groups(groups, lambda done, known, name: ui.progress(f"testing {name}", done, known))
+    for subject in good:
+        results.append(_tested(checkout, catalog, subject, tests[subject.exercise.id], built.warnings, options))
+    return results
+
+
+def _owner(checkout: Checkout, catalog: Catalog, file: str) -> Exercise | None:
+    """Whose learner's file this is."""
+    if not file:
+        return None
+    shown = checkout.relative(file)
+    for exercise in catalog.exercises:
+        if shown in (f"{exercise.module}/{name}" for name in exercise.files):
+            return exercise
+    return None
+
+
+def place_and_message(checkout: Checkout, error: Diagnostic) -> str:
+    """As one line: file:line: text."""
+    return f"{checkout.relative(error.file)}:{error.line}: {error.message}" if error.file else error.message
+
+
+def _broken(
+    checkout: Checkout, catalog: Catalog, subject: _Subject, error: Diagnostic, options: Options
+) -> Result:
+    message = place_and_message(checkout, error)
+    owner = _owner(checkout, catalog, error.file)
+    if owner is not None and owner != subject.exercise and not options.solutions:
+        reason = f"needs {owner.id} ({owner.slug}), which does not compile: {message}"
+        return Result(subject.exercise, "blocked", subject.shown, reason, error=error, blocked_by=owner.id)
+    return Result(subject.exercise, "broken", subject.shown, message, error=error)
+
+
+def _tested(
+    checkout: Checkout,
+    catalog: Catalog,
+    subject: _Subject,
+    tests: Sequence[TestResult],
+    warnings: Sequence[Diagnostic],
+    options: Options,
+) -> Result:
+    exercise = subject.exercise
+    breaches = tuple(
+        place
+        for shown, text in zip(subject.shown, subject.texts)
+        for place in sources.forbidden(text, shown, exercise.forbid)
+    )
+    notices = tuple(
+        place for shown, text in zip(subject.shown, subject.texts) for place in sources.awaited_aggregates(text, shown)
+    )
+    mine = tuple(dict.fromkeys(w for w in warnings if checkout.relative(w.file) in subject.shown))
+    ran = {test.kind for test in tests}
+    skipped = tuple(dict.fromkeys(t.kind for t in catalog.tests(exercise) if t.kind not in ran))
+    todo_file, todo_line = _first_todo(subject)
+    state, message, blocked_by = verdict(exercise, tests, breaches)
+    return Result(
+        exercise,
+        state,
+        subject.shown,
+        message,
+        tuple(tests),
+        blocked_by=blocked_by,
+        skipped=skipped,
+        breaches=breaches,
+        notices=notices,
+        warnings=mine,
+        todo_file=todo_file,
+        todo_line=todo_line,
+    )
+
+
+def verdict(
+    exercise: Exercise, tests: Sequence[TestResult], breaches: Sequence[Place]
+) -> tuple[str, str, str]:
+    """State, message and the exercise that blocks, from what the tests said.
+
+    A wrong answer counts for more than a missing one: an exercise with a failing test is failing,
+    even while other parts of it are not written.
+    """
+    wrong = [test for test in tests if test.state not in ("pass", "todo")]
+    if wrong:
+        return "fail", f"{wrong[0].name}: {wrong[0].message}", ""
+    if other := next((t.todo for t in tests if t.state == "todo" and t.todo not in ("", exercise.id)), ""):
+        return "blocked", f"needs {other}, which is not written yet", other
+    if any(test.state == "todo" for test in tests):
+        return "todo", f"exercise {exercise.id} is not written yet", ""
+    if breaches:
+        return "fail", f"{breaches[0].file}:{breaches[0].line}: {breaches[0].message}", ""
+    if not tests:
+        return "fail", "none of its tests ran", ""
+    return "pass", "", ""
+
+
+def _first_todo(subject: _Subject) -> tuple[str, int]:
+    for shown, text in zip(subject.shown, subject.texts):
+        for number, line in enumerate(text.splitlines(), 1):
+            if "RT_TODO(" in line and sources.unwritten(line, subject.exercise.id):
+                return shown, number
+    return "", 0
+
+
+def is_done(catalog: Catalog, records: Mapping[str, Mapping[str, object]], exercise: Exercise) -> bool:
+    """It passed when it was last checked, and the stub has not been put back since."""
+    return records.get(exercise.id, {}).get("state") == "pass" and not is_unwritten(catalog, exercise)
+
+
+def next_unfinished(
+    catalog: Catalog, records: Mapping[str, Mapping[str, object]], after: Exercise | None = None
+) -> Exercise | None:
+    """The first unfinished exercise in order; the stretch exercises come when the others are done.
+
+    With `after`, one that follows it is preferred, so that nobody is sent back unasked.
+    """
+    open_ones = [e for e in catalog.exercises if not is_done(catalog, records, e)]
+    open_ones = [e for e in open_ones if not e.stretch] or open_ones
+    if after is not None:
+        order = list(catalog.exercises)
+        later = [e for e in open_ones if order.index(e) > order.index(after)]
+        open_ones = later or [e for e in open_ones if e != after]
+    return open_ones[0] if open_ones else None

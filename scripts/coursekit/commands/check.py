@@ -1,0 +1,64 @@
+"""course check: build and test."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from coursekit import catalog as catalogs
+from coursekit import paths, progress
+from coursekit.catalog import Catalog, Exercise
+from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
+
+
+def selected(catalog: Catalog, names: tuple[str, ...]) -> tuple[Exercise, ...]:
+    """As Catalog.select, and a bare number is a module too."""
+    return catalog.select(f"module{name}" if name.isdigit() else name for name in names)
+
+
+@click.command(short_help="Build and test the next unfinished exercise, or those named.")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--solutions", is_flag=True, help="Check the reference instead of your code.")
+@click.option("--mine", is_flag=True, help="Stack on your own earlier exercises, not on the reference.")
+@click.option("--sanitize", type=click.Choice(["address", "thread"]), help="Every test under this sanitizer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--cxx", metavar="COMPILER", default="", help="Build with this compiler, in a folder of its own.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compile this many files at a time.")
+def command(
+    ids: tuple[str, ...], solutions: bool, mine: bool, sanitize: str | None, as_json: bool, cxx: str, jobs: int | None
+) -> int:
+    """Build and test the next unfinished exercise, or those named.
+
+    ID is an exercise (1.6, or its name block_on), a module (module1, or 1), or all.
+    Exit code 0 means that everything asked for passes.
+    """
+    from coursekit import check, report, text, ui
+
+    if solutions and mine:
+        raise CourseError("--solutions checks the reference and --mine stacks on your code: choose one.", USAGE)
+    checkout = paths.find_checkout()
+    catalog = catalogs.load(checkout.root)
+    records = progress.load(checkout)
+    if ids:
+        exercises = selected(catalog, ids)
+    elif solutions:
+        exercises = catalog.exercises
+    else:
+        following = check.next_unfinished(catalog, records)
+        exercises = (following,) if following else ()
+    options = check.Options(solutions, mine, sanitize or "", cxx, jobs)
+    with ui.interface(quiet=as_json) as interface:
+        results = check.run(checkout, catalog, exercises, options, interface, " ".join(["check", *ids]))
+    if as_json:
+        from coursekit import jsonout
+
+        print(json.dumps(jsonout.as_object(results), indent=1, ensure_ascii=False))
+    else:
+        look = report.Look(text.width_of(sys.stdout), text.unicode_of(sys.stdout))
+        last = exercises[-1] if exercises else None
+        next_one = check.next_unfinished(catalog, progress.load(checkout), last)
+        lines = report.check_report(results, checkout, catalog, look, next_one, quiet_next=not options.counts)
+        text.write(lines)
+    return ALL_PASS if all(result.state == "pass" for result in results) else MENDABLE
