@@ -13,13 +13,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Mapping, Sequence
 
 from coursekit import catalog as catalog_module
+from coursekit import mutants as mutants_module
 from coursekit.catalog import Catalog, Exercise, Module
 from coursekit.errors import CourseError
+from coursekit.mutants import Mutant, MutantError
 
 Choice = Literal["learner", "solutions"]
 
@@ -212,6 +214,49 @@ def demo_calls(catalog: Catalog, module: Module, writer: Writer, choice: Choice)
     ]
 
 
+def mutant_calls(catalog: Catalog, module: Module, writer: Writer) -> list[str]:
+    """The tests of an exercise, once for each wrong solution. All else is the reference."""
+    calls = []
+    for mutant in mutants_module.load(catalog, module):
+        exercise = catalog.exercise(mutant.exercise)
+        reason = skip_reason(catalog, exercise)
+        if reason:
+            calls.append(f'message(STATUS "mutant {mutant.name} is left out: {reason}")\n')
+            continue
+        name = f"mutant-{mutant.name}"
+        whole = plan(catalog, module, exercise, "solutions", "solutions")
+        folder, sources = write_plan(
+            catalog.root, writer, name, with_mutant(catalog, whole, mutant, name, writer)
+        )
+        for test in catalog.tests(exercise):
+            calls.append(
+                cmake_call(
+                    "course_mutant",
+                    TARGET=mutants_module.target(mutant, test),
+                    KIND=test.kind,
+                    OVERLAY=str(folder),
+                    SOURCES=[test.path, *sources],
+                )
+            )
+    return calls
+
+
+def with_mutant(catalog: Catalog, plan: Plan, mutant: Mutant, name: str, writer: Writer) -> Plan:
+    """The plan with the wrong file in place of the right one."""
+    right = catalog.solution_file(catalog.exercise(mutant.exercise), mutant.file)
+    try:
+        text = mutants_module.apply(catalog, mutant)
+    except MutantError as error:
+        # Said by the compiler and not here, so that one stale mutant does not stop the others.
+        text = f"#error {error}\n"
+    wrong = Pick(writer.write(f"{name}/mutated/{right.name}", text))
+    return replace(
+        plan,
+        headers={h: wrong if pick.path == right else pick for h, pick in plan.headers.items()},
+        sources=tuple(wrong if pick.path == right else pick for pick in plan.sources),
+    )
+
+
 def demo_choice(subject: Choice, prior: Choice) -> Choice | None:
     """Demos show one whole runtime: the reference's or the learner's, never a mixture."""
     if subject == "solutions":
@@ -220,7 +265,12 @@ def demo_choice(subject: Choice, prior: Choice) -> Choice | None:
 
 
 def write_module(
-    catalog: Catalog, module: Module, out: Path, subject: Choice, prior: Choice
+    catalog: Catalog,
+    module: Module,
+    out: Path,
+    subject: Choice,
+    prior: Choice,
+    mutants: bool = False,
 ) -> Path:
     """Writes all that CMake needs to build one module. Returns the file for it to include."""
     writer = Writer(out)
@@ -228,6 +278,8 @@ def write_module(
     choice = demo_choice(subject, prior)
     if choice:
         calls += demo_calls(catalog, module, writer, choice)
+    if mutants:
+        calls += mutant_calls(catalog, module, writer)
     head = f"# Written by scripts/coursekit/overlay.py from {module.name}/exercises.toml.\n"
     return writer.write(f"{module.name}.cmake", "".join([head, *calls]))
 
@@ -239,12 +291,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="where to write")
     parser.add_argument("--subject", choices=("learner", "solutions"), required=True)
     parser.add_argument("--prior", choices=("mine", "solutions"), required=True)
+    parser.add_argument("--mutants", action="store_true", help="the wrong solutions too")
     options = parser.parse_args(arguments)
     prior: Choice = "learner" if options.prior == "mine" else "solutions"
     try:
         catalog = catalog_module.load(options.root.resolve())
         module = catalog.module(options.module)
-        write_module(catalog, module, options.out, options.subject, prior)
+        write_module(catalog, module, options.out, options.subject, prior, options.mutants)
     except (CourseError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
