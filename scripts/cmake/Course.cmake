@@ -15,6 +15,10 @@ set(RT_SANITIZE default CACHE STRING "default, address, address,undefined, threa
 option(RT_WERROR "Warnings are errors" OFF)
 option(RT_MUTANTS "Build the wrong solutions too (target mutants)" OFF)
 
+set(RT_COMPILE_ONLY "" CACHE PATH
+  "Sources that the self-test only compiles, in a folder for each module")
+mark_as_advanced(RT_COMPILE_ONLY)
+
 function(course_check_choice variable)
   if(NOT "${${variable}}" IN_LIST ARGN)
     list(JOIN ARGN ", or " choices)
@@ -228,6 +232,20 @@ function(course_demo)
   target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour})
 endfunction()
 
+# One target for each source that is only compiled, named for it. No precompiled header: what a file
+# includes has to be enough.
+function(course_compile_only module)
+  file(GLOB sources CONFIGURE_DEPENDS "${RT_COMPILE_ONLY}/${module}/*.cc")
+  foreach(source IN LISTS sources)
+    get_filename_component(target "${source}" NAME_WE)
+    course_flags(none)
+    add_library(${target} OBJECT EXCLUDE_FROM_ALL "${source}")
+    target_include_directories(${target} PRIVATE
+      "${CMAKE_BINARY_DIR}/overlay/demo-${module}" "${COURSE_ROOT}/scripts/testkit/include")
+    target_link_libraries(${target} PRIVATE course_flags_none GTest::gmock GTest::gtest)
+  endforeach()
+endfunction()
+
 # --- A module -------------------------------------------------------------------------------------
 
 # Finds the exercises of the module in the current folder, their tests and the demos.
@@ -247,6 +265,9 @@ function(course_module)
     message(FATAL_ERROR "${error}")
   endif()
   include("${out}/${module}.cmake")
+  if(RT_COMPILE_ONLY)
+    course_compile_only("${module}")
+  endif()
 
   # What overlay.py read. A file that comes or goes makes the next build configure again.
   file(GLOB changed CONFIGURE_DEPENDS

@@ -35,6 +35,8 @@ class Configuration:
     prior: str = "solutions"  # solutions, mine: where the rest comes from
     sanitize: str = ""  # "", address, thread, or release for none at all
     cxx: str = ""  # empty: the machine's g++
+    variant: str = ""  # a build folder of its own, for other options than the preset's
+    options: tuple[str, ...] = ()  # for cmake
 
     @property
     def preset(self) -> str:
@@ -43,7 +45,7 @@ class Configuration:
 
     def folder(self, checkout: Checkout) -> Path:
         suffix = "-" + re.sub(r"[^\w.+-]", "_", Path(self.cxx).name) if self.cxx else ""
-        return checkout.builds / (self.preset + suffix)
+        return checkout.builds / ((self.variant or self.preset) + suffix)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,14 @@ def _stamp(checkout: Checkout, configuration: Configuration) -> str:
     presets = (checkout.root / "CMakePresets.json").stat()
     compiler = find_compiler_cheaply(configuration.cxx)
     return json.dumps(
-        [str(checkout.root), configuration.preset, _identity(compiler), presets.st_mtime_ns, presets.st_size]
+        [
+            str(checkout.root),
+            configuration.preset,
+            configuration.options,
+            _identity(compiler),
+            presets.st_mtime_ns,
+            presets.st_size,
+        ]
     )
 
 
@@ -179,7 +188,7 @@ def configure(checkout: Checkout, configuration: Configuration, progress: Progre
     command = [tool("cmake"), "--preset", configuration.preset, "-S", str(checkout.root), "-B", str(folder), "-Wno-dev"]
     if (folder / "CMakeCache.txt").exists():
         command.append("--fresh")
-    command += [f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}"]
+    command += [f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}", *configuration.options]
     status, output = _run(command, checkout.root)
     if status != 0:
         raise configure_error(output)
@@ -312,5 +321,5 @@ def _blame(folder: Path, targets: Sequence[str], failed: Sequence[Edge]) -> dict
     return broken
 
 
-def binary(checkout: Checkout, configuration: Configuration, module: str, target: str) -> Path:
-    return configuration.folder(checkout) / module / target
+def binary(checkout: Checkout, configuration: Configuration, target: str) -> Path:
+    return configuration.folder(checkout) / "bin" / target

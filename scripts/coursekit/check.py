@@ -170,7 +170,7 @@ def _build_and_test(
         good.append(subject)
         binaries = [
             runner.Binary(
-                build.binary(checkout, configuration, exercise.module, test.target),
+                build.binary(checkout, configuration, test.target),
                 test.kind,
                 _thread_sanitized(options, test.kind),
             )

@@ -1,0 +1,44 @@
+"""course selftest: prove the course."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from coursekit import catalog as catalogs
+from coursekit import paths
+from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
+
+
+@click.command(short_help="Prove the course: solutions pass, stubs do not, mutants die (maintainers).")
+@click.argument("parts", nargs=-1, metavar="[PART]...")
+@click.option("--soak", type=click.IntRange(min=1), metavar="N", help="Run every test N times, with every CPU loaded.")
+@click.option("--list", "list_parts", is_flag=True, help="Name the parts and what each proves.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compile this many files at a time.")
+def command(parts: tuple[str, ...], soak: int | None, list_parts: bool, jobs: int | None) -> int:
+    """Prove the course, or the PARTs of it that are named.
+
+    Ends with a line `N passed, N failed`; exit code 0 when nothing failed.
+    """
+    from coursekit import build, ui
+    from coursekit.selftest import plan
+    from coursekit.selftest.outcome import Bench
+
+    if list_parts:
+        for part in plan.PARTS:
+            click.echo(f"{part.name:<10} {part.proves}")
+        return ALL_PASS
+    checkout = paths.find_checkout()
+    if not checkout.has_solutions:
+        raise CourseError("This copy of the course has no solutions, so there is nothing to prove.", USAGE)
+    chosen = plan.choose(parts, soak or 0)
+    started = time.monotonic()
+    with ui.interface() as interface:
+        bench = Bench(checkout, catalogs.load(checkout.root), interface, jobs or build.default_jobs(), click.echo)
+        totals = plan.run(bench, chosen)
+    for problem in totals.problems:
+        click.echo(f"FAILED   {problem}")
+    click.echo(f"The self-test took {time.monotonic() - started:.0f} s.")
+    click.echo(totals.closing_line())
+    return MENDABLE if totals.failed else ALL_PASS

@@ -1,0 +1,42 @@
+"""What the parts of the self-test have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from coursekit.catalog import Catalog
+from coursekit.paths import Checkout
+from coursekit.ui import Ui
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One thing looked at. No problem: it is as it should be."""
+
+    name: str
+    problem: str = ""
+    skipped: str = ""  # why it could not be looked at on this machine
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every part works with."""
+
+    checkout: Checkout
+    catalog: Catalog
+    ui: Ui
+    jobs: int
+    show: Callable[[str], None]  # prints a line that stays, such as a row of a table
+
+    @property
+    def root(self) -> Path:
+        return self.checkout.root
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    proves: str
+    run: Callable[[Bench], Iterator[Outcome]]

@@ -1,0 +1,102 @@
+"""Proofs by running tests: the reference passes everywhere, and the stubs nowhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from coursekit import build, check, runner
+from coursekit.catalog import Exercise
+from coursekit.runner import TestResult
+from coursekit.selftest.outcome import Bench, Outcome
+
+
+def solutions(bench: Bench, sanitize: str = "", cxx: str = "") -> Iterator[Outcome]:
+    """The reference passes every test of every exercise."""
+    options = check.Options(solutions=True, sanitize=sanitize, cxx=cxx, jobs=bench.jobs)
+    for result in check.run(bench.checkout, bench.catalog, bench.catalog.exercises, options, bench.ui, "selftest"):
+        if not result.tests or result.state == "broken":
+            yield Outcome(f"{result.exercise.id} {result.exercise.slug}", result.message or result.state)
+        for breach in result.breaches:
+            yield Outcome(f"{result.exercise.id} keeps its own rules", f"{breach.file}:{breach.line}: {breach.message}")
+        for test in result.tests:
+            yield Outcome(f"{result.exercise.id} {test.name}", _problem(test))
+
+
+def by_clang(bench: Bench) -> Iterator[Outcome]:
+    name = next((n for n in ("clang++-16", "clang++-17", "clang++-18") if shutil.which(n)), "")
+    if not name:
+        yield Outcome("clang", skipped="clang 16 or later is not installed")
+        return
+    yield from solutions(bench, cxx=name)
+
+
+def on_one_cpu(bench: Bench) -> Iterator[Outcome]:
+    with _affinity({min(os.sched_getaffinity(0))}):
+        yield from list(solutions(bench))
+
+
+def stubs(bench: Bench) -> Iterator[Outcome]:
+    """Every single test of an untouched stub ends because something is not written, and compiles without a warning."""
+    configuration = build.Configuration(variant="selftest-stubs", options=("-DRT_WERROR=ON",))
+    broken, results = run_tests(bench, configuration, bench.catalog.exercises)
+    for exercise in bench.catalog.exercises:
+        if exercise.id in broken:
+            yield Outcome(f"{exercise.id} {exercise.slug} compiles", broken[exercise.id])
+        for test in results.get(exercise.id, []):
+            yield Outcome(f"{exercise.id} {test.name}", _not_todo(exercise, test))
+
+
+def _not_todo(exercise: Exercise, test: TestResult) -> str:
+    if test.state == "todo" and test.todo == exercise.id:
+        return ""
+    if test.state == "todo":
+        return f"on the stub it ends at exercise {test.todo}, not at its own"
+    return f"on the untouched stub it should end as not written, and its state is {test.state}: {test.message}"
+
+
+def _problem(test: TestResult) -> str:
+    return "" if test.state == "pass" else f"{test.state}: {test.message}\n{test.output}".rstrip()
+
+
+def run_tests(
+    bench: Bench, configuration: build.Configuration, exercises: Sequence[Exercise]
+) -> tuple[Mapping[str, str], Mapping[str, list[TestResult]]]:
+    """(what does not compile and why, the results of all the rest), by exercise. Runs every kind of test."""
+    targets = {e.id: [test.target for test in bench.catalog.tests(e)] for e in exercises}
+    wanted = [target for each in targets.values() for target in each]
+    built = build.build(bench.checkout, configuration, wanted, bench.ui.progress, bench.jobs)
+    broken = {
+        key: check.place_and_message(bench.checkout, built.broken[target])
+        for key, each in targets.items()
+        for target in each
+        if target in built.broken
+    }
+    groups = [
+        runner.Group(f"{exercise.id} {test.kind}", ((binary(bench, configuration, test.target, test.kind),),))
+        for exercise in exercises
+        if exercise.id not in broken
+        for test in bench.catalog.tests(exercise)
+    ]
+    done = runner.run_groups(groups, lambda n, known, name: bench.ui.progress(f"testing {name}", n, known))
+    results: dict[str, list[TestResult]] = {}
+    for key, tests in done.items():
+        results.setdefault(key.split()[0], []).extend(tests)
+    return broken, results
+
+
+def binary(bench: Bench, configuration: build.Configuration, target: str, kind: str) -> runner.Binary:
+    thread_sanitized = configuration.sanitize == "thread" or (not configuration.sanitize and kind == "stress")
+    return runner.Binary(build.binary(bench.checkout, configuration, target), kind, thread_sanitized)
+
+
+@contextmanager
+def _affinity(cpus: set[int]) -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,99 @@
+"""Proofs about the course's own tools and texts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from coursekit import build, lessons, stubs
+from coursekit.selftest.compiling import sources_of
+from coursekit.selftest.outcome import Bench, Outcome
+
+
+def texts(bench: Bench) -> Iterator[Outcome]:
+    """Stubs are what the solutions give; every exercise has its section and its three hints."""
+    yield _no_complaints("stubs are in sync", stubs.check_all(bench.root))
+    yield _no_complaints("lessons are whole", lessons.validate(bench.root))
+
+
+def types(bench: Bench) -> Iterator[Outcome]:
+    yield _tool(bench, "mypy --strict", ["mypy", "--strict", "--no-error-summary", "scripts/coursekit"])
+
+
+def python_tests(bench: Bench) -> Iterator[Outcome]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", "scripts/coursekit/tests"]
+    answer = _run(bench, command)
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error|skipped)", answer.stdout)}
+    for failed in re.findall(r"^(?:FAILED|ERROR) (.+)$", answer.stdout, re.MULTILINE):
+        yield Outcome("a test of the tools", failed)
+    if answer.returncode != 0 and not counts:
+        yield Outcome("the tests of the tools run", (answer.stdout + answer.stderr).strip())
+    for number in range(counts.get("passed", 0)):
+        yield Outcome(f"test of the tools {number + 1}")
+
+
+def test_kit(bench: Bench) -> Iterator[Outcome]:
+    """The test kit's own tests, and those of the given code."""
+    for variant, sanitize in (("", ""), ("thread", "thread")):
+        configuration = build.Configuration(subject="solutions", sanitize=sanitize)
+        name = f"the test kit{' under ThreadSanitizer' if variant else ''}"
+        build.configure(bench.checkout, configuration, bench.ui.progress)
+        built = build.build(bench.checkout, configuration, ["testkit_tests"], bench.ui.progress, bench.jobs)
+        if built.broken:
+            yield Outcome(name, next(iter(built.broken.values())).message)
+            continue
+        folder = configuration.folder(bench.checkout)
+        command = ["ctest", "--test-dir", str(folder), "-L", "^testkit$", "-j", str(bench.jobs), "--output-on-failure"]
+        answer = _run(bench, command)
+        rows = re.findall(r"Test +#\d+: (.+?) \.*(?:\s*)(Passed|\*\*\*\w[\w ]*)", answer.stdout)
+        if not rows:
+            yield Outcome(name, f"ctest found no test\n{answer.stdout}{answer.stderr}")
+        for test, state in rows:
+            problem = "" if state == "Passed" else f"{state.strip('*')}\n{answer.stdout}"
+            yield Outcome(f"{name}: {test}", problem)
+
+
+def formatting(bench: Bench) -> Iterator[Outcome]:
+    program = next((n for n in ("clang-format-14", "clang-format") if shutil.which(n)), "")
+    if not program:
+        yield Outcome("clang-format", skipped="it is not installed")
+        return
+    files = [str(path.relative_to(bench.root)) for path in sources_of(bench)]
+    yield _tool(bench, "clang-format", [program, "--dry-run", "--Werror", *files])
+
+
+def shell(bench: Bench) -> Iterator[Outcome]:
+    if shutil.which("shellcheck") is None:
+        yield Outcome("shellcheck", skipped="it is not installed")
+        return
+    yield _tool(bench, "shellcheck", ["shellcheck", "scripts/course", ".ci/run"])
+
+
+def layout(bench: Bench) -> Iterator[Outcome]:
+    """The top level holds the folders that the design names, and no other."""
+    allowed = {m.name for m in bench.catalog.modules} | {"solutions", "scripts", "build"}
+    extra = sorted(p.name for p in bench.root.iterdir() if p.is_dir() and p.name not in allowed and p.name[0] != ".")
+    yield Outcome("the top level", f"it holds {', '.join(extra)}" if extra else "")
+
+
+def _no_complaints(name: str, complaints: Sequence[str]) -> Outcome:
+    return Outcome(name, "\n".join(complaints))
+
+
+def _tool(bench: Bench, name: str, command: Sequence[str]) -> Outcome:
+    if shutil.which(command[0]) is None:
+        return Outcome(name, skipped="it is not installed")
+    answer = _run(bench, command)
+    return Outcome(name, (answer.stdout + answer.stderr).strip() or "it failed" if answer.returncode else "")
+
+
+def _run(bench: Bench, command: Sequence[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    bench.ui.progress(f"running {Path(command[0]).name}", 0, 0)
+    return subprocess.run(
+        command, cwd=cwd or bench.root, capture_output=True, text=True, check=False, env=build.build_environment(),
+        stdin=subprocess.DEVNULL,
+    )
