@@ -16,8 +16,8 @@ using testkit::Fd;
 // serve_blocking() on a thread of its own, over TCP.
 class BlockingEchoSystem : public testing::Test {
  protected:
-  // Every client has ended by now, or this waits for it.
-  void stop() {
+  // The clients are gone by now. Should one be left, this waits for it.
+  void TearDown() override {
     ::shutdown(listener_.get(), SHUT_RD);
     server_.join();
     EXPECT_TRUE(status_.ok()) << status_;
@@ -28,15 +28,12 @@ class BlockingEchoSystem : public testing::Test {
   std::thread server_{[this] { status_ = rt::serve_blocking(listener_.get()); }};
 };
 
-// Bug it is here for: the connection served by the thread that accepts, so a silent client stops all.
+// Bug it is here for: the connection served by the thread that accepts: a silent client stops all.
 TEST_F(BlockingEchoSystem, AnswersOneClientWhileAnotherIsSilent) {
   Fd silent = testkit::connect_to(listener_);
   Fd client = testkit::connect_to(listener_);
   testkit::send_all(client, "anybody there?");
   EXPECT_EQ(testkit::receive(client, 14), "anybody there?");
-  client.close();
-  silent.close();
-  stop();
 }
 
 // Bug it is here for: at the peer's half-close the server closes at once, with answers unsent.
@@ -50,8 +47,6 @@ TEST_F(BlockingEchoSystem, AnswersEverythingThatCameBeforeTheHalfClose) {
   });
   EXPECT_TRUE(testkit::receive_all(client) == bytes) << "bytes were lost or came in another order";
   sender.join();
-  client.close();
-  stop();
 }
 
 // Bug it is here for: an error on one connection ends the server, or the process.
@@ -66,8 +61,6 @@ TEST_F(BlockingEchoSystem, AClientThatResetsItsConnectionHarmsNobody) {
   }
   testkit::send_all(good, "still there?");
   EXPECT_EQ(testkit::receive(good, 12), "still there?");
-  good.close();
-  stop();
 }
 
 // Bug it is here for: state shared between connections (a static buffer), so that answers mix.
@@ -83,8 +76,6 @@ TEST_F(BlockingEchoSystem, FiftyClientsAtOnceGetTheirOwnAnswers) {
       ASSERT_EQ(testkit::receive(clients[i], expected.size()), expected);
     }
   }
-  clients.clear();
-  stop();
 }
 
 }  // namespace

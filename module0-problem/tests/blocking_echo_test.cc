@@ -23,7 +23,7 @@ TEST(BlockingEcho, WritesTheRestAfterAPartialWrite) {
   EXPECT_EQ(testkit::receive_now(theirs), "hello world");
 }
 
-// Bug it is here for: -1 taken for an error without a look at errno; or the interrupted bytes skipped.
+// Bug it is here for: -1 taken for an error without a look at errno; or its bytes skipped.
 TEST(BlockingEcho, RetriesAWriteInterruptedByASignal) {
   auto [ours, theirs] = testkit::socket_pair();
   testkit::SysScript script;
@@ -166,7 +166,7 @@ TEST(BlockingEcho, EndsWhenTheListenerIsShutDown) {
   }
 }
 
-// Bug it is here for: out of descriptors, accept4(2) fails at once, every time: a loop at 100 % CPU.
+// Bug it is here for: out of descriptors, accept4(2) fails every time: a loop at 100 % CPU.
 TEST(BlockingEcho, ReturnsTheErrorOfAccept) {
   const Fd listener = testkit::listen_unix();
   const Fd client = testkit::connect_to(listener);

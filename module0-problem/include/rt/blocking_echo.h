@@ -16,8 +16,8 @@
 
 namespace rt {
 
-// Writes all of `data` to `fd`, in as many writes as it takes. OK once the last byte is written; else
-// what write(2) failed with, for example absl::ErrnoToStatus(errno, "write").
+// Writes all of `data` to `fd`, in as many writes as it takes. OK once the last byte is written;
+// else what write(2) failed with, for example absl::ErrnoToStatus(errno, "write").
 absl::Status write_all(int fd, absl::string_view data);
 
 // Sends back what comes in on `fd` until its peer has nothing more to say (read(2) gives 0). Then
@@ -25,8 +25,8 @@ absl::Status write_all(int fd, absl::string_view data);
 // OK. Else returns what read(2) or write(2) failed with. Does not close `fd`: that is its owner's.
 absl::Status echo_connection(int fd);
 
-// Accepts connections on `listener`, a blocking listening socket, and echoes each on a thread of its
-// own, then closes it. How a connection ended is its own affair and nobody else's.
+// Accepts connections on `listener`, a blocking listening socket, and echoes each on a thread of
+// its own, then closes it. How a connection ended is its own affair and nobody else's.
 //   * accept4(2) says EINVAL: somebody has called shutdown(listener, SHUT_RD). The result is OK.
 //   * It says EINTR, or ECONNABORTED (the client has gone already): goes on with the next one.
 //   * It says anything else (EMFILE: too many open files): the result is that error.

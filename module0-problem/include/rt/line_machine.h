@@ -57,7 +57,8 @@ class LineMachine {
   enum class State { kReading, kWriting, kDone };
 
   // One step each. These are a proposal: resume() is the only one that is called from outside.
-  bool take_line();   // kReading: moves a line from in_ to out_, or finishes. False: there is no line.
+  bool
+  take_line();  // kReading: moves a line from in_ to out_, or finishes. False: there is no line.
   bool read_some();   // kReading: one attempt to read into in_. False: it would block.
   bool write_some();  // kWriting: one attempt to write what is left of out_. False: it would block.
   void finish(absl::Status status);

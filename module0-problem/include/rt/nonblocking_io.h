@@ -49,16 +49,17 @@ class IoResult {
   int error_;
 };
 
-// One successful read(2) at most. An empty buffer gives data(0) and asks nobody: read(2) would answer
-// 0, and that 0 does not mean that the peer is done.
+// One successful read(2) at most. An empty buffer gives data(0) and asks nobody: read(2) would
+// answer 0, and that 0 does not mean that the peer is done.
 IoResult try_read(int fd, absl::Span<char> buffer);
 
 // One successful write(2) at most. Empty data gives data(0) and asks nobody.
 IoResult try_write(int fd, absl::string_view data);
 
 // Appends to `out` what `fd` has to give, until an attempt is not kData or `limit` bytes have been
-// appended, and returns why it stopped: what that attempt came to, or data(limit), after which there
-// may be more. What was read before the last attempt stays in `out`, whatever that attempt said.
+// appended, and returns why it stopped: what that attempt came to, or data(limit), after which
+// there may be more. What was read before the last attempt stays in `out`, whatever that attempt
+// said.
 IoResult read_available(int fd, std::string& out, size_t limit);
 
 }  // namespace rt

@@ -1,14 +1,16 @@
 // PollServer: any number of connections, one thread.
 //
-// It holds a LineMachine for each connection. One turn() asks the kernel, with a single poll(2), which
-// of them can get further, and resumes those. Between turns nothing runs and nothing is waited for
-// but that one call.
+// It holds a LineMachine for each connection. One turn() asks the kernel, with a single poll(2),
+// which of them can get further, and resumes those. Between turns nothing runs and nothing is
+// waited for but that one call.
 //
 // Thread safety: none; one thread. Another may call shutdown(listener, SHUT_RD) to end run().
 //
 // Invariants
-//   1. One turn makes one call of poll(2), the only call that waits, and no other turn is inside it.
-//   2. A connection is asked about with what its machine wants (POLLIN or POLLOUT, not both: a socket
+//   1. One turn makes one call of poll(2), the only call that waits, and no other turn is inside
+//   it.
+//   2. A connection is asked about with what its machine wants (POLLIN or POLLOUT, not both: a
+//   socket
 //      is nearly always writable, and poll(2) would return at once for ever).
 //   3. Any answer about a connection, POLLHUP and POLLERR too, resumes it, once per turn.
 //   4. A connection that wants nothing is closed and forgotten in the same turn.
@@ -36,13 +38,15 @@ class PollServer {
     for (const Connection& connection : connections_) sys::close(connection.fd);
   }
 
-  // Waits until something can be done, `timeout_ms` at most (-1: as long as it takes, 0: not at all),
-  // and does it. A turn in which nothing happened, or that a signal interrupted, is OK.
+  // Waits until something can be done, `timeout_ms` at most (-1: as long as it takes, 0: not at
+  // all), and does it. A turn in which nothing happened, or that a signal interrupted, is OK.
   //
-  // If the listener is ready: accepts, with SOCK_NONBLOCK, until accept4(2) would block. Where it says
+  // If the listener is ready: accepts, with SOCK_NONBLOCK, until accept4(2) would block. Where it
+  // says
   //   * EINTR or ECONNABORTED: goes on with the next one.
   //   * EINVAL: the listener was shut down. It is not asked about again, and the result is OK.
-  //   * EMFILE or ENFILE: there is no descriptor left. The listener stays ready all the while, so it
+  //   * EMFILE or ENFILE: there is no descriptor left. The listener stays ready all the while, so
+  //   it
   //     is not asked about until a connection has been closed; the result is OK. With no connection
   //     that could be closed, the result is that error.
   //   * anything else: the result is that error.

@@ -156,9 +156,8 @@ inline bool at_end(const Fd& fd) {
   return ::recv(fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-// Writes until there is no room, and returns how many bytes went.
-inline size_t fill(const Fd& fd) {
-  const std::string bytes(4096, 'x');
+// Writes `bytes` again and again until there is no room, and returns how many bytes went.
+inline size_t fill(const Fd& fd, absl::string_view bytes) {
   size_t total = 0;
   ssize_t sent;
   while ((sent = ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT)) > 0) {
