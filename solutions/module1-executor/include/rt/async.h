@@ -57,7 +57,7 @@ namespace detail {
 // A future that a suspended frame waits for.
 class Leaf {
  public:
-  // True when the frame can go on: the future is ready, or has thrown.
+  // Polls the future once more. True when the frame can go on: the future is ready, or has thrown.
   virtual bool poll_again(Context& cx) noexcept = 0;
 
  protected:
@@ -69,9 +69,9 @@ class FrameBase;
 
 // The frames of one polled Async.
 struct AsyncStack {
-  FrameBase* top = nullptr;   // The innermost frame; null when the outermost has ended.
-  Leaf* leaf = nullptr;       // What `top` waits for; null while it can run.
-  Context* context = nullptr; // Of the poll in progress.
+  FrameBase* top = nullptr;    // The innermost frame; null when the outermost has ended.
+  Leaf* leaf = nullptr;        // What `top` waits for; null while it can run.
+  Context* context = nullptr;  // Of the poll in progress.
 };
 
 // What every promise has, whatever its T.
@@ -81,6 +81,8 @@ class FrameBase {
   struct FinalAwaiter {
     FinalAwaiter() noexcept {}
     bool await_ready() const noexcept { return false; }
+    // `ended` has run to its end. What it leaves (an output or an error) is fetched later,
+    // by whoever awaits it.
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
       // BEGIN SOLUTION 1.8
@@ -95,6 +97,7 @@ class FrameBase {
   std::suspend_always initial_suspend() const noexcept { return {}; }
   FinalAwaiter final_suspend() const noexcept { return {}; }
 
+  // Called in place of a return, while the exception is being handled.
   void unhandled_exception() noexcept {
     // BEGIN SOLUTION 1.8
     error = std::current_exception();
@@ -120,10 +123,8 @@ class Promise final : public FrameBase {
   Async<T> get_return_object() noexcept;
 
   template <class U>
-    requires std::constructible_from<T, U>
-  void return_value(U&& value) {
-    output.emplace(std::forward<U>(value));
-  }
+  requires std::constructible_from<T, U>
+  void return_value(U&& value) { output.emplace(std::forward<U>(value)); }
 
   T take_output() { return std::move(*output); }
 
@@ -154,12 +155,14 @@ class FutureAwaiter final : public Leaf {
     // END SOLUTION
   }
 
+  // Called when await_ready() said false. Control is then back in Async::poll, after its resume().
   void await_suspend(std::coroutine_handle<>) noexcept {
     // BEGIN SOLUTION 1.8
     stack_.leaf = this;
     // END SOLUTION
   }
 
+  // Called by Async::poll, each time it is polled while this is the leaf.
   bool poll_again(Context& cx) noexcept override {
     // BEGIN SOLUTION 1.8
     // Thrown out of here, the exception would pass through the loop in poll and miss the frame that
@@ -173,6 +176,7 @@ class FutureAwaiter final : public Leaf {
     // END SOLUTION
   }
 
+  // Called when the frame goes on; what it returns or throws is what co_await does.
   OutputOf<F> await_resume() {
     // BEGIN SOLUTION 1.8
     if (error_ != nullptr) std::rethrow_exception(std::move(error_));
@@ -197,9 +201,9 @@ class ChildAwaiter {
   ChildAwaiter(const ChildAwaiter&) = delete;
   ChildAwaiter& operator=(const ChildAwaiter&) = delete;
 
-  bool await_ready();
-  void await_suspend(std::coroutine_handle<> awaiting) noexcept;
-  T await_resume();
+  bool await_ready();  // A child that was never polled is never ready: it has to run first.
+  void await_suspend(std::coroutine_handle<> awaiting) noexcept;  // Pushes the child's frame.
+  T await_resume();  // The child has ended: its output, or what it threw.
 
  private:
   Async<T>& child_;
@@ -223,6 +227,7 @@ class [[nodiscard]] Async {
   using Output = T;
   using promise_type = detail::Promise<T>;
 
+  // Before the first poll only. `other` is left without a frame.
   Async(Async&& other) noexcept : frame_(other.frame_) {
     // BEGIN SOLUTION 1.8
     other.frame_ = nullptr;
