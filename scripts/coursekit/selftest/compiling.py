@@ -26,7 +26,8 @@ class Unit:
 
 def headers(bench: Bench) -> Iterator[Outcome]:
     """Each rt header and each header of the test kit, the reference's and the stub's, as the first include."""
-    for choice, whose in (("solutions", "reference"), ("learner", "stub")):
+    kinds: tuple[tuple[Choice, str], ...] = (("solutions", "reference"), ("learner", "stub"))
+    for choice, whose in kinds:
         yield from _compile(bench, choice, f"headers-{choice}", list(_header_units(bench, choice, whose)))
 
 
@@ -34,7 +35,7 @@ def snippets(bench: Bench) -> Iterator[Outcome]:
     yield from _compile(bench, "solutions", "snippets", list(_snippet_units(bench)))
 
 
-def _header_units(bench: Bench, choice: str, whose: str) -> Iterator[Unit]:
+def _header_units(bench: Bench, choice: Choice, whose: str) -> Iterator[Unit]:
     last = bench.catalog.modules[-1]
     for module in bench.catalog.modules:
         for header in sorted((bench.root / module.name / "include/rt").glob("*.h")):
@@ -78,14 +79,14 @@ def _snippet_units(bench: Bench) -> Iterator[Unit]:
         seen = plan(bench.catalog, module, None, "solutions", "solutions").headers
         includes = "".join(f'#include "rt/{name}"\n' for name in sorted(seen))
         head = f"{_SNIPPET_HEAD}{includes}{_SNIPPET_PRAGMAS}using namespace rt;  // NOLINT\n"
-        for snippet in lessons.snippets(bench.root, module):
+        for snippet in lessons.load(bench.root, module).snippets:
             place = f"{module.name}/README.md:{snippet.line}"
-            text = f'#line {snippet.line} "{bench.root / module.name / "README.md"}"\n{snippet.text}\n'
-            if "body" in snippet.info:
-                coroutine = re.search(r"\bco_(await|return|yield)\b", snippet.text) is not None and "Async<" not in snippet.text
+            text = f'#line {snippet.line} "{bench.root / module.name / "README.md"}"\n{snippet.code}\n'
+            if snippet.body:
+                coroutine = re.search(r"\bco_(await|return|yield)\b", snippet.code) is not None and "Async<" not in snippet.code
                 result, end = ("rt::Async<void>", "co_return;") if coroutine else ("void", "")
                 text = f"[[maybe_unused]] static {result} snippet() {{\n{text}{end}\n}}\n"
-            compiles = "fails" not in snippet.info
+            compiles = not snippet.fails
             expected = "compiles" if compiles else "does not compile, as it says"
             name = f"snippet_{module.number}_{snippet.line}"
             yield Unit(name, f"{place} {expected}", module.name, head + text, compiles)

@@ -16,8 +16,10 @@ from coursekit.selftest.outcome import Bench, Outcome
 
 def texts(bench: Bench) -> Iterator[Outcome]:
     """Stubs are what the solutions give; every exercise has its section and its three hints."""
-    yield _no_complaints("stubs are in sync", stubs.check_all(bench.root))
-    yield _no_complaints("lessons are whole", lessons.validate(bench.root))
+    differences = stubs.check_all(bench.root)
+    yield Outcome("stubs are in sync", "\n".join(f"{d.file} {d.what}\n{d.diff}" for d in differences))
+    problems = lessons.validate(bench.root, bench.catalog)
+    yield Outcome("lessons are whole", "\n".join(f"{p.file}:{p.line}: {p.message}" for p in problems))
 
 
 def types(bench: Bench) -> Iterator[Outcome]:
@@ -78,10 +80,6 @@ def layout(bench: Bench) -> Iterator[Outcome]:
     allowed = {m.name for m in bench.catalog.modules} | {"solutions", "scripts", "build"}
     extra = sorted(p.name for p in bench.root.iterdir() if p.is_dir() and p.name not in allowed and p.name[0] != ".")
     yield Outcome("the top level", f"it holds {', '.join(extra)}" if extra else "")
-
-
-def _no_complaints(name: str, complaints: Sequence[str]) -> Outcome:
-    return Outcome(name, "\n".join(complaints))
 
 
 def _tool(bench: Bench, name: str, command: Sequence[str]) -> Outcome:
