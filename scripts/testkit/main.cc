@@ -42,9 +42,12 @@ TESTKIT_EXPORT const char* __ubsan_default_options() {
 }  // extern "C"
 
 int main(int argc, char** argv) {
+  // A death test runs its child from the start: a fork of a process with threads, and the hang
+  // watch is one, is not safe.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   testing::InitGoogleMock(&argc, argv);
   testkit::internal::open_result_channel();
-  if (!testing::GTEST_FLAG(list_tests)) {
+  if (!GTEST_FLAG_GET(list_tests)) {
     testkit::internal::install_crash_reports();
     testkit::internal::start_hang_watch();
     testkit::internal::install_printer();

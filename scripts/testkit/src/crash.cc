@@ -59,7 +59,7 @@ std::string what_was_thrown() {
 
 [[noreturn]] void on_terminate() {
   print("\nThe test " + current_test() + " was ended by std::terminate.\n" + what_was_thrown() +
-        "\n" + steps_or_note() + "\nWhere:\n" + describe(capture_here(nullptr), "  "));
+        "\n" + steps_or_note() + "\nThe thread was\n" + called_from("  "));
   ::signal(SIGABRT, SIG_DFL);
   std::abort();
 }
@@ -70,7 +70,7 @@ void on_fatal_signal(int number, siginfo_t*, void* ucontext) {
   // too, the default action of the signal ends it.
   print("\nThe test " + current_test() + " was ended by the signal " +
         (number == SIGABRT ? "SIGABRT: abort() was called" : ::strsignal(number)) + ".\n" +
-        steps_or_note() + "\nWhere:\n" + describe(capture_here(ucontext), "  "));
+        steps_or_note() + "\nThe thread was\n" + describe(capture_here(ucontext), "  "));
   ::raise(number);
 }
 

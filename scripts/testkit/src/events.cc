@@ -104,13 +104,13 @@ void send_failure(const std::string& test, const std::string& file, int line,
 }
 
 void send_hang(const std::string& test, const std::string& report) {
-  send("{\"event\":\"hang\",\"test\":" + json_string(test) +
-       ",\"report\":" + json_string(report) + "}\n");
+  send("{\"event\":\"hang\",\"test\":" + json_string(test) + ",\"report\":" + json_string(report) +
+       "}\n");
 }
 
 void send_end(const std::string& test, bool ok) {
-  send("{\"event\":\"end\",\"test\":" + json_string(test) +
-       ",\"ok\":" + (ok ? "true" : "false") + "}\n");
+  send("{\"event\":\"end\",\"test\":" + json_string(test) + ",\"ok\":" + (ok ? "true" : "false") +
+       "}\n");
 }
 
 }  // namespace testkit::internal

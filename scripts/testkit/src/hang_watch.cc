@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <sstream>
 #include <string>
@@ -155,6 +157,7 @@ std::string what_notes_say() {
 }
 
 [[noreturn]] void report_hang(const std::string& what_was_seen, const std::vector<pid_t>& threads) {
+  const UnseenByTsan unseen;  // A race found now would end the process before the report is out.
   std::string report = what_was_seen + "\n";
   if (const std::string steps = steps_so_far(); !steps.empty()) report += "\n" + steps;
   std::size_t number = 0;
@@ -166,7 +169,7 @@ std::string what_notes_say() {
   }
   // First without the notes: they are the test's code, and may crash.
   std::fflush(stdout);
-  std::fprintf(stderr, "\nThe test %s hangs. %s", current_test().c_str(), report.c_str());
+  std::fprintf(stderr, "\nThe test %s hangs.\n%s", current_test().c_str(), report.c_str());
   std::fflush(stderr);
   if (const std::string said = what_notes_say(); !said.empty()) {
     report += "\n" + said;
@@ -196,14 +199,17 @@ void watch(std::vector<pid_t> ignored) {
     std::erase_if(threads, [&](pid_t id) {
       return std::find(ignored.begin(), ignored.end(), id) != ignored.end();
     });
+    const bool one = threads.size() == 1;
     if (equal_samples >= kSamples) {
-      const std::string who =
-          threads.size() == 1 ? "Its only thread has" : "All " + count_of(threads.size(), "thread") + " have";
-      report_hang(who + " been asleep for 3 seconds\nand used no CPU: nothing is left that could wake " +
-                      (threads.size() == 1 ? "it." : "them."),
-                  threads);
+      report_hang(
+          (one ? "Its only thread has" : "All " + count_of(threads.size(), "thread") + " have") +
+              " been asleep for 3 seconds and used no CPU:\nnothing is left that could wake " +
+              (one ? "it." : "them."),
+          threads);
     }
-    report_hang("It used " + std::to_string(limit / 1000) + " s of CPU and did not end.", threads);
+    report_hang(
+        "It has used more than " + std::to_string(limit / 1000) + " s of CPU, and has not ended.",
+        threads);
   }
 }
 

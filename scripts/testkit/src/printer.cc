@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdio>
@@ -49,6 +50,13 @@ std::string without_types(std::string_view message) {
     if (end != std::string_view::npos) out += '\n';
   }
   return out;
+}
+
+// Without the line "Failed" that ADD_FAILURE() and FAIL() begin with, if they say more.
+std::string_view without_failed(std::string_view message) {
+  constexpr std::string_view kFailed = "Failed\n";
+  if (message.substr(0, kFailed.size()) == kFailed) message.remove_prefix(kFailed.size());
+  return message;
 }
 
 // A stub reached in the child of a death test is as little a wrong answer as one reached here.
@@ -107,14 +115,14 @@ class Printer : public testing::TestEventListener {
     pass_on_todo(part.message());
     const std::string steps = new_steps();
     const std::string file = short_path(part.file_name() == nullptr ? "" : part.file_name());
-    const std::string what = without_types(part.message());
-    send_failure(current_test(), file, part.line_number(),
+    const std::string what = without_types(without_failed(part.message()));
+    send_failure(current_test(), file, std::max(part.line_number(), 0),
                  steps.empty() ? what : steps + "\n" + what);
     if (!steps.empty()) std::printf("%s\n", steps.c_str());
     if (file.empty()) {
-      std::printf("Failure\n%s\n", what.c_str());
+      std::printf("Failure\n%s\n\n", what.c_str());
     } else {
-      std::printf("%s:%d: Failure\n%s\n", file.c_str(), part.line_number(), what.c_str());
+      std::printf("%s:%d: Failure\n%s\n\n", file.c_str(), part.line_number(), what.c_str());
     }
     std::fflush(stdout);
   }

@@ -1,20 +1,22 @@
 #include "testkit/internal/stacks.h"
 
 #include <dlfcn.h>
-#include <execinfo.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/debugging/symbolize.h"
@@ -29,8 +31,8 @@
   __attribute__((no_sanitize_thread, no_sanitize_address, no_sanitize_undefined))
 #endif
 
-extern "C" void __sanitizer_symbolize_pc(void* pc, const char* format, char* out,
-                                         std::size_t size) __attribute__((weak));
+extern "C" void __sanitizer_symbolize_pc(void* pc, const char* format, char* out, std::size_t size)
+    __attribute__((weak));
 
 namespace testkit::internal {
 namespace {
@@ -50,8 +52,7 @@ Request g_request;
 TESTKIT_UNINSTRUMENTED void* interrupted_pc(void* ucontext) {
   if (ucontext == nullptr) return nullptr;
 #if defined(__x86_64__)
-  return reinterpret_cast<void*>(
-      static_cast<ucontext_t*>(ucontext)->uc_mcontext.gregs[REG_RIP]);
+  return reinterpret_cast<void*>(static_cast<ucontext_t*>(ucontext)->uc_mcontext.gregs[REG_RIP]);
 #elif defined(__aarch64__)
   return reinterpret_cast<void*>(static_cast<ucontext_t*>(ucontext)->uc_mcontext.pc);
 #else
@@ -59,12 +60,23 @@ TESTKIT_UNINSTRUMENTED void* interrupted_pc(void* ucontext) {
 #endif
 }
 
+TESTKIT_UNINSTRUMENTED _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* to) {
+  Stack& stack = *static_cast<Stack*>(to);
+  void* const pc = reinterpret_cast<void*>(_Unwind_GetIP(context));
+  if (pc == nullptr || stack.size == kMaxFrames) return _URC_END_OF_STACK;
+  stack.pcs[stack.size++] = pc;
+  return _URC_NO_REASON;
+}
+
+// The unwinder itself, since the sanitizers intercept backtrace().
 TESTKIT_UNINSTRUMENTED void capture_into(Stack& stack, void* ucontext) {
-  const int size = ::backtrace(stack.pcs, kMaxFrames);
+  stack.size = 0;
+  ::_Unwind_Backtrace(&add_frame, &stack);
+  const int size = stack.size;
   void* const pc = interrupted_pc(ucontext);
-  int first = 0;
+  int first = 0;  // Above it are the signal handler's own frames.
   while (first < size && stack.pcs[first] != pc) ++first;
-  if (first == size) first = 0;
+  if (pc == nullptr || first == size) first = 0;
   for (int i = first; i < size; ++i) stack.pcs[i - first] = stack.pcs[i];
   stack.size = size - first;
 }
@@ -95,30 +107,43 @@ struct Frame {
   std::string line;
 };
 
-Frame symbolize(void* pc, bool is_return_address) {
+Frame parse(std::string_view text) {
+  Frame frame;
+  const std::size_t tab = text.find('\t');
+  frame.function = text.substr(0, tab);
+  if (tab != std::string_view::npos) {
+    const std::string_view place = text.substr(tab + 1);
+    const std::size_t colon = place.rfind(':');
+    frame.file = place.substr(0, colon);
+    if (colon != std::string_view::npos) frame.line = place.substr(colon + 1);
+  }
+  if (frame.file == "<null>" || frame.file == "??") frame.file.clear();
+  if (frame.function == "<null>" || frame.function == "??") frame.function.clear();
+  return frame;
+}
+
+// The function that holds `pc`, after those that were inlined into it there, innermost first.
+std::vector<Frame> symbolize(void* pc, bool is_return_address) {
   // A return address may already belong to the next line, or to the next function.
   if (is_return_address) pc = static_cast<char*>(pc) - 1;
-  Frame frame;
-  std::array<char, 4096> text{};
+  std::vector<Frame> frames;
+  std::array<char, 8192> text{};
   if (__sanitizer_symbolize_pc != nullptr) {
-    __sanitizer_symbolize_pc(pc, "%f\t%s\t%l", text.data(), text.size());
-    const std::string_view all(text.data());
-    const std::size_t tab = all.find('\t');
-    const std::size_t tab2 = tab == std::string_view::npos ? tab : all.find('\t', tab + 1);
-    if (tab2 != std::string_view::npos) {
-      frame.function = all.substr(0, tab);
-      frame.file = all.substr(tab + 1, tab2 - tab - 1);
-      frame.line = all.substr(tab2 + 1);
-      if (frame.file == "<null>" || frame.file == "??") frame.file.clear();
-    } else {
-      frame.function = all;
+    // Several strings, each with its NUL, and an empty one at the end.
+    __sanitizer_symbolize_pc(pc, "%f\t%s:%l", text.data(), text.size());
+    text.back() = '\0';
+    for (const char* next = text.data(); *next != '\0'; next += std::string_view(next).size() + 1) {
+      frames.push_back(parse(next));
     }
-    if (frame.function == "<null>" || frame.function == "??") frame.function.clear();
   }
-  if (frame.function.empty() && absl::Symbolize(pc, text.data(), static_cast<int>(text.size()))) {
+  if (frames.empty()) frames.emplace_back();
+  // g++'s debug information calls each lambda and each local function by its last name only.
+  Frame& frame = frames.back();
+  if (frame.function.find("::") == std::string::npos &&
+      absl::Symbolize(pc, text.data(), static_cast<int>(text.size()))) {
     frame.function = text.data();
   }
-  return frame;
+  return frames;
 }
 
 bool starts_with(std::string_view text, std::string_view prefix) {
@@ -131,22 +156,31 @@ bool contains(std::string_view text, std::string_view part) {
 
 // Functions in which a thread waits, and what for. The first that fits counts.
 struct Wait {
-  const char* function;  // The whole name, without its arguments.
-  const char* words;
+  std::string_view function;
+  std::string_view words;
 };
-constexpr Wait kWaits[] = {
-    {"pthread_cond_wait", "waits on a condition variable"},
+// A part of the name that the C library, the C++ library or a sanitizer uses.
+constexpr Wait kWaitsByPart[] = {
     {"pthread_cond_timedwait", "waits on a condition variable, with a deadline"},
     {"pthread_cond_clockwait", "waits on a condition variable, with a deadline"},
-    {"pthread_mutex_lock", "waits for a mutex"},
-    {"pthread_rwlock_rdlock", "waits for a reader lock"},
-    {"pthread_rwlock_wrlock", "waits for a writer lock"},
+    {"condition_variable::wait_", "waits on a condition variable, with a deadline"},
+    {"pthread_cond_wait", "waits on a condition variable"},
+    {"condition_variable::wait", "waits on a condition variable"},
+    {"mutex_lock", "waits for a mutex"},
+    {"std::mutex::lock", "waits for a mutex"},
+    {"rwlock_rdlock", "waits for a reader lock"},
+    {"rwlock_wrlock", "waits for a writer lock"},
     {"pthread_join", "waits for another thread to end"},
-    {"pthread_clockjoin_ex", "waits for another thread to end"},
+    {"pthread_clockjoin", "waits for another thread to end"},
     {"std::thread::join", "waits for another thread to end"},
-    {"std::condition_variable::wait", "waits on a condition variable"},
-    {"sem_wait", "waits for a semaphore"},
+    {"std::__atomic_wait_address", "waits for an atomic to change"},
+    {"std::__atomic_base", "waits for an atomic to change"},
+    {"_M_do_wait_v", "waits for an atomic to change"},
+};
+// The whole name of a system call's function, without its arguments and its prefixes.
+constexpr Wait kWaitsByName[] = {
     {"epoll_wait", "waits in epoll_wait"},
+    {"epoll_pwait", "waits in epoll_wait"},
     {"poll", "waits in poll"},
     {"ppoll", "waits in poll"},
     {"select", "waits in select"},
@@ -163,58 +197,56 @@ constexpr Wait kWaits[] = {
     {"send", "waits in send"},
     {"sendto", "waits in send"},
     {"sendmsg", "waits in send"},
+    {"sem_wait", "waits for a semaphore"},
     {"nanosleep", "sleeps"},
     {"clock_nanosleep", "sleeps"},
-    {"usleep", "sleeps"},
     {"sigwait", "waits for a signal"},
     {"waitpid", "waits for a child process"},
     {"wait4", "waits for a child process"},
-    {"std::__atomic_wait_address", "waits for an atomic to change"},
 };
 
-// "__interceptor_pthread_cond_wait@GLIBC_2.3" → "pthread_cond_wait".
+// "__interceptor_read(int, …)" and "__GI___libc_read" are "read".
 std::string_view bare_name(std::string_view function) {
   for (const std::string_view prefix :
-       {"__interceptor_", "___interceptor_", "__GI_", "__libc_", "___", "__"}) {
+       {"__interceptor_", "___interceptor_", "__GI_", "__libc_", "___libc_", "___", "__"}) {
     if (starts_with(function, prefix)) function.remove_prefix(prefix.size());
   }
   return function.substr(0, function.find_first_of("@("));
 }
 
-const char* waits_for(const Frame& frame) {
+// "" if it is not known to wait.
+std::string_view waits_for(const Frame& frame) {
+  for (const Wait& wait : kWaitsByPart) {
+    if (contains(frame.function, wait.function)) return wait.words;
+  }
   const std::string_view name = bare_name(frame.function);
-  for (const Wait& wait : kWaits) {
+  for (const Wait& wait : kWaitsByName) {
     if (name == wait.function) return wait.words;
   }
-  if (contains(frame.function, "std::__atomic_wait_address")) {
-    return "waits for an atomic to change";
-  }
-  return nullptr;
+  return "";
 }
 
 // A frame that a reader of this course did not write and need not see.
 bool is_foreign(const Frame& frame) {
   const std::string_view f = frame.function;
+  const std::string_view file = frame.file;
   if (f.empty()) return true;
+  if (contains(file, "scripts/testkit/src/") || contains(file, "scripts/testkit/main.cc")) {
+    return true;
+  }
   if (contains(f, "testkit::internal::") || starts_with(f, "testing::") ||
       contains(f, " testing::internal::") || starts_with(f, "std::") ||
       starts_with(f, "__gnu_cxx::") || starts_with(f, "__cxxabiv1::") || starts_with(f, "__") ||
-      starts_with(f, "_Unwind") || contains(f, " std::__invoke") || contains(f, "__interceptor")) {
+      starts_with(f, "_Unwind") || contains(f, " std::__") || contains(f, "__interceptor")) {
     return true;
   }
-  if (starts_with(frame.file, "/usr/") || contains(frame.file, "libsanitizer") ||
-      contains(frame.file, "compiler-rt") || contains(frame.file, "sysdeps/") ||
-      starts_with(frame.file, "./nptl") || starts_with(frame.file, "../") ||
-      contains(frame.file, "/c++/") || contains(frame.file, "scripts/testkit/main.cc")) {
-    return true;
+  // The course is compiled by absolute paths; what has others came with the system.
+  if (!file.empty()) {
+    return file.front() != '/' || starts_with(file, "/usr/") || contains(file, "/libsanitizer/") ||
+           contains(file, "/compiler-rt/");
   }
-  // With files known for our own code, a function without one is a library's. Without any
-  // (a build that has no sanitizer), what C names alone is libc's.
-  if (frame.file.empty()) {
-    return __sanitizer_symbolize_pc != nullptr ||
-           (!contains(f, "::") && !contains(f, "(") && !contains(f, "_Test"));
-  }
-  return false;
+  // Without files (in a build without a sanitizer), what has a plain C name is libc's.
+  return __sanitizer_symbolize_pc != nullptr || !(contains(f, "::") || contains(f, "("));
 }
 
 // Template arguments and parameters below the first level are left out, and "TEST_F" bodies are
@@ -253,12 +285,37 @@ std::string readable(std::string_view f) {
   return out;
 }
 
+// For a stack that has no function of ours: whatever is known of it.
+std::string all_names(const std::vector<Frame>& frames, const std::string& indent) {
+  constexpr std::size_t kMost = 8;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(frames.size(), kMost); ++i) {
+    const std::string& function = frames[i].function;
+    out += indent + (i == 0 ? "in " : "   ") + (function.empty() ? "?" : readable(function)) + "\n";
+  }
+  return out;
+}
+
+std::string our_frames(const std::vector<Frame>& frames, const std::string& indent) {
+  constexpr int kMost = 24;
+  std::string out;
+  int shown = 0;
+  for (const Frame& frame : frames) {
+    if (is_foreign(frame)) continue;
+    if (++shown > kMost) return out + indent + "   … and so on\n";
+    out += indent + (shown == 1 ? "in " : "   ") + readable(frame.function) + "\n";
+    if (!frame.file.empty()) {
+      out += indent + "     " + short_path(frame.file) + ":" + frame.line + "\n";
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 void install_stack_capture() {
-  // The first call loads libgcc, which a signal handler must not do.
-  std::array<void*, 4> warm_up{};
-  static_cast<void>(::backtrace(warm_up.data(), static_cast<int>(warm_up.size())));
+  // The first call may set the unwinder up, which is not for a signal handler.
+  static_cast<void>(capture_here(nullptr));
 
   // The C library's own sigaction: that of ThreadSanitizer would hold the signal back until the
   // thread next calls into its runtime, which a thread that waits for a mutex never does.
@@ -291,40 +348,28 @@ Stack capture_here(void* ucontext) {
 std::string describe(const Stack& stack, const std::string& indent) {
   if (stack.size == 0) return indent + "(its stack could not be taken)\n";
   std::vector<Frame> frames;
-  for (int i = 0; i < stack.size; ++i) frames.push_back(symbolize(stack.pcs[i], i != 0));
-
-  const auto is_ours = [](const Frame& f) { return !is_foreign(f); };
-  const auto first = std::find_if(frames.begin(), frames.end(), is_ours);
-  // The outermost of the foreign frames that says what the thread waits for: it is the one that our
-  // code called.
-  const char* waiting = nullptr;
+  for (int i = 0; i < stack.size; ++i) {
+    std::vector<Frame> more = symbolize(stack.pcs[i], i != 0);
+    std::move(more.begin(), more.end(), std::back_inserter(frames));
+  }
+  if (std::getenv("TESTKIT_RAW_STACKS") != nullptr) {  // For whoever mends is_foreign().
+    for (const Frame& f : frames) {
+      std::fprintf(stderr, "raw: %s %s:%s\n", f.function.c_str(), f.file.c_str(), f.line.c_str());
+    }
+  }
+  // What the foreign function that our code called waits for: the outermost one knows best.
+  const auto first = std::find_if_not(frames.begin(), frames.end(), &is_foreign);
+  std::string_view waiting;
   for (auto it = frames.begin(); it != first; ++it) {
-    if (const char* const words = waits_for(*it); words != nullptr) waiting = words;
+    if (const std::string_view words = waits_for(*it); !words.empty()) waiting = words;
   }
   std::string out;
-  if (waiting != nullptr) out += indent + waiting + "\n";
-  if (first == frames.end()) {
-    if (waiting != nullptr) return out;
-    for (std::size_t i = 0; i < std::min<std::size_t>(frames.size(), 8); ++i) {
-      out += indent + "in " + (frames[i].function.empty() ? "?" : readable(frames[i].function)) +
-             "\n";
-    }
-    return out;
-  }
-  std::size_t shown = 0;
-  constexpr std::size_t kMost = 24;
-  for (auto it = first; it != frames.end(); ++it) {
-    if (is_foreign(*it)) continue;
-    if (++shown > kMost) {
-      out += indent + "… and more\n";
-      break;
-    }
-    out += indent + (shown == 1 ? "in " : "   ") + readable(it->function) + "\n";
-    if (!it->file.empty()) {
-      out += indent + "      " + short_path(it->file) + ":" + it->line + "\n";
-    }
-  }
-  return out;
+  if (!waiting.empty()) out += indent + std::string(waiting) + "\n";
+  return out + (first == frames.end() ? all_names(frames, indent) : our_frames(frames, indent));
+}
+
+std::string called_from(const std::string& indent) {
+  return describe(capture_here(nullptr), indent);
 }
 
 }  // namespace testkit::internal

@@ -8,7 +8,8 @@
 //   2. The wakers may outlive the CountingWaker.
 //   3. A waker that is used after it was given back is a failure that says so.
 //   4. Everything before a wake is visible after the wakes() or wait_for_wakes() that saw it; else
-//      the counting orders nothing, so that ThreadSanitizer still sees the races of the code tested.
+//      the counting orders nothing, so that ThreadSanitizer still sees the races of the code
+//      tested.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,6 +20,7 @@
 #include <utility>
 
 #include "rt/waker.h"
+#include "testkit/internal/stacks.h"
 #include "testkit/steps.h"
 
 namespace testkit {
@@ -74,9 +76,12 @@ class CountingWaker {
     // False, and a failure, if no waker is left that this could have been done to.
     bool is_live(const char* deed) const {
       if (live.load(std::memory_order_relaxed) > 0) return true;
-      ADD_FAILURE() << quoted() << " was " << deed
-                    << ", but every one of its wakers had been given back already.\n"
-                    << "Each waker is given back exactly once: by its destructor, or by wake() &&.";
+      ADD_FAILURE()
+          << quoted() << " was " << deed
+          << ", but every one of its wakers had been given back already.\n"
+          << "Each waker is given back exactly once: by its destructor, or by wake() &&.\n"
+          << "This was done\n"
+          << internal::called_from("  ");
       return false;
     }
 

@@ -22,12 +22,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <deque>
+#include <mutex>
 #include <string>
 #include <utility>
 
-#include "testkit/steps.h"
+#include "testkit/internal/stacks.h"
 
 namespace testkit {
 
@@ -122,15 +122,18 @@ inline Token::~Token() {
   // The rest of a dead token is read only if it still looks like one.
   if (magic_ != kDead) {
     ADD_FAILURE() << "A token was destroyed whose memory holds something else.\n"
-                  << "What held it (a frame, a future, a closure) was destroyed twice, or was "
-                     "never constructed.";
+                  << "What held it (a frame, a future, a closure) was destroyed twice, or was\n"
+                  << "never constructed.\n"
+                  << "This was done\n"
+                  << internal::called_from("  ");
     return;
   }
   if (counts_ == nullptr) return;  // It had been moved from: nothing it stood for ends twice.
   counts_->destroyed_twice.fetch_add(1, std::memory_order_relaxed);
   ADD_FAILURE() << "\"" << counts_->name << "\" was destroyed twice.\n"
-                << "What held it (a frame, a future, a closure) is destroyed by two owners, "
-                   "or once by hand and once by its owner.";
+                << "What held it (a frame, a future, a closure) has two owners, or was destroyed\n"
+                << "by hand as well as by its owner. The second time was\n"
+                << internal::called_from("  ");
 }
 
 }  // namespace testkit

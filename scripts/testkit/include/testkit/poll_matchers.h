@@ -22,11 +22,13 @@ namespace internal {
 
 // A value that GoogleTest prints as more than its bytes.
 template <class T>
-concept Printable = requires(std::ostream& os, const T& value) { os << value; } ||
-                    requires(std::ostream& os, const T& value) { PrintTo(value, &os); } ||
-                    requires(const T& value) { value.begin() != value.end(); } ||
-                    requires(const T& value) { *value; } ||
-                    requires { std::tuple_size<T>::value; };
+concept Printable = requires(std::ostream& os, const T& value) {
+  os << value;
+}
+|| requires(std::ostream& os, const T& value) { PrintTo(value, &os); }
+|| requires(const T& value) { value.begin() != value.end(); }
+|| requires(const T& value) { *value; }
+|| requires { std::tuple_size<T>::value; };
 
 template <class T>
 concept StatusOrLike = requires(const T& value) {

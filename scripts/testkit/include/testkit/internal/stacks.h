@@ -29,4 +29,8 @@ Stack capture_here(void* ucontext);
 // A few lines, each with `indent` in front and a newline at its end.
 std::string describe(const Stack& stack, const std::string& indent);
 
+// The same for the calling thread, as it stands: for a failure found in the test kit, whose reader
+// wants the place in their own code.
+std::string called_from(const std::string& indent);
+
 }  // namespace testkit::internal
