@@ -50,7 +50,8 @@ class NinjaReader:
         if match := _STATUS.match(line):
             self._close()
             self._description = match[3]
-            self.progress(int(match[1]), int(match[2]), match[3])
+            if not match[3].startswith("Re-checking"):  # a look for new files, at the start of every build
+                self.progress(int(match[1]), int(match[2]), match[3])
         elif line.startswith("FAILED: "):
             self._outputs = tuple(line.removeprefix("FAILED: ").split())
             self._skip_command = True

@@ -36,6 +36,14 @@ def kill_session(session: int) -> None:
                 pass
 
 
+def kill_group(group: int) -> None:
+    """What a process left behind, at the price of one system call."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
 def end(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
     """Asks a session leader to stop as Ctrl-C would (ninja then removes half-written files),
     and ends its whole session when it does not."""

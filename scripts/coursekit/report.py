@@ -134,7 +134,7 @@ def _todo(result: Result, look: Look) -> list[Line]:
     where = f"{result.todo_file}:{result.todo_line}" if result.todo_file else result.files[0]
     return [
         line("  read   ", Span(f"{COMMAND} lesson {exercise.id}", "bold")),
-        line(Span(f'         ({exercise.module}/README.md, "Exercise {exercise.id}: {exercise.title}")', "dim")),
+        line(Span(f"         (that is {exercise.module}/README.md, exercise {exercise.id})", "dim")),
         line("  write  ", Span(where, "bold")),
         line("  then   ", Span(f"{COMMAND} check {exercise.id}", "bold")),
     ]

@@ -336,16 +336,15 @@ class Pool:
     def _drain(self, running: _Running, what: str) -> None:
         """Everything still in the pipe; not to the end of the stream, which a grandchild may hold open."""
         for _ in range(_EVENTS_LIMIT // 65536):
-            descriptor = running.output_fd if what == "output" else running.events_fd
             before = len(running.output) + len(running.events)
             if not self._read(running, what) or before == len(running.output) + len(running.events):
                 return
-            del descriptor
 
     def _finish(self, running: _Running) -> None:
         del self._running[running.process.pid]
+        # Before the wait: until then the process's id, and so its group's, cannot be anybody else's.
+        processes.kill_group(running.process.pid)
         status = running.process.wait()
-        processes.kill_session(running.process.pid)
         self._drain(running, "output")
         self._drain(running, "events")
         for descriptor in (running.pidfd, running.output_fd, running.events_fd):
