@@ -12,7 +12,9 @@
 namespace rt {
 
 template <class W>
-concept Wake = requires(const sync::Arc<W>& self) { W::wake_by_ref(self); };
+concept Wake = requires(const sync::Arc<W>& self) {
+  W::wake_by_ref(self);
+};
 
 namespace detail {
 

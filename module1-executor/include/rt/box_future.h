@@ -20,8 +20,8 @@ class [[nodiscard]] BoxFuture {
 
   // Allocates once and moves `future` in.
   template <Future F>
-    requires(std::same_as<OutputOf<F>, T> && !std::same_as<F, BoxFuture>)
-  explicit BoxFuture(F future) : box_(std::make_unique<Box<F>>(std::move(future))) {}
+  requires(std::same_as<OutputOf<F>, T> && !std::same_as<F, BoxFuture>) explicit BoxFuture(F future)
+      : box_(std::make_unique<Box<F>>(std::move(future))) {}
 
   Poll<T> poll(Context& cx) { return box_->poll(cx); }
 

@@ -105,9 +105,7 @@ inline void wake_sleepers() {
 }  // namespace detail
 
 // The time.
-inline Instant now() noexcept {
-  return Instant::from_origin(absl::Nanoseconds(detail::now_ns()));
-}
+inline Instant now() noexcept { return Instant::from_origin(absl::Nanoseconds(detail::now_ns())); }
 
 // Stops the clock. For tests, before any thread waits.
 inline void pause() {

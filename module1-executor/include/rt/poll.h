@@ -34,9 +34,9 @@ class [[nodiscard]] Poll {
  public:
   Poll(PendingTag) noexcept {}
   template <class U = T>
-    requires(std::constructible_from<T, U> && !std::same_as<std::remove_cvref_t<U>, Poll> &&
-             !std::same_as<std::remove_cvref_t<U>, PendingTag>)
-  Poll(U&& value) : value_(std::forward<U>(value)) {}
+  requires(std::constructible_from<T, U> && !std::same_as<std::remove_cvref_t<U>, Poll> &&
+           !std::same_as<std::remove_cvref_t<U>, PendingTag>) Poll(U&& value)
+      : value_(std::forward<U>(value)) {}
 
   bool is_pending() const noexcept { return !value_.has_value(); }
   bool is_ready() const noexcept { return value_.has_value(); }

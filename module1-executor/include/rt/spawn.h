@@ -9,7 +9,8 @@
 // at a time.
 //
 // Invariants
-//   1. A spawned future is polled to its end, or dropped when its runtime is, or when it is aborted.
+//   1. A spawned future is polled to its end, or dropped when its runtime is, or when it is
+//   aborted.
 //   2. A dropped JoinHandle detaches: the task runs on, and its output is dropped.
 //   3. The joiner gets exactly one of: the output, what the task threw, or Cancelled.
 //
@@ -39,12 +40,12 @@ class Cancelled : public std::exception {
 struct FutureVTable {
   std::size_t size;
   std::size_t align;
-  void (*move)(void* from, void* to);                      // Move-constructs at `to`.
-  bool (*poll)(void* future, Context& cx, void* output);   // Ready: constructs at `output`.
+  void (*move)(void* from, void* to);                     // Move-constructs at `to`.
+  bool (*poll)(void* future, Context& cx, void* output);  // Ready: constructs at `output`.
   void (*destroy)(void* future) noexcept;
-  std::size_t output_size;                                 // At least 1, also for void.
+  std::size_t output_size;  // At least 1, also for void.
   std::size_t output_align;
-  void (*move_output)(void* from, void* to);               // Move-constructs at `to`.
+  void (*move_output)(void* from, void* to);  // Move-constructs at `to`.
   void (*destroy_output)(void* output) noexcept;
 };
 

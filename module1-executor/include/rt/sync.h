@@ -29,7 +29,7 @@ template <class T>
 class Cell {
  public:
   template <class... Args>
-    requires std::is_constructible_v<T, Args...>
+  requires std::is_constructible_v<T, Args...>
   explicit Cell(Args&&... args) : value_(std::forward<Args>(args)...) {}
   Cell(const Cell&) = delete;
   Cell& operator=(const Cell&) = delete;
