@@ -123,7 +123,7 @@ class Lesson:
         """As a lesson's length is counted: without exercise sections, folded blocks and code."""
         skipped = {n for s in self.sections for n in range(s.first, s.last + 1)}
         skipped |= {n for f in self.folded for n in range(f.first, f.last + 1)}
-        kept = [text for n, text, inside in _with_fences(self.lines) if n not in skipped and not inside]
+        kept = [text for n, text, inside in with_fences(self.lines) if n not in skipped and not inside]
         return len(" ".join(kept).split())
 
 
@@ -156,7 +156,7 @@ def section_of(lesson: Lesson, exercise: Exercise) -> Section:
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def _with_fences(lines: Sequence[str]) -> Iterator[tuple[int, str, bool]]:
+def with_fences(lines: Sequence[str]) -> Iterator[tuple[int, str, bool]]:
     """(number, text, whether it belongs to a fenced block, its fences included)."""
     closing = ""
     for number, text in enumerate(lines, 1):
@@ -202,7 +202,7 @@ def _folded(name: str, lines: Sequence[str], problems: list[Problem]) -> list[Fo
     found = []
     opened = 0
     summary = ""
-    for number, text, inside in _with_fences(lines):
+    for number, text, inside in with_fences(lines):
         said = text.strip()
         if inside:
             continue
@@ -233,7 +233,7 @@ def _folded(name: str, lines: Sequence[str], problems: list[Problem]) -> list[Fo
 
 def _links(lines: Sequence[str]) -> list[tuple[int, str]]:
     found = []
-    for number, text, inside in _with_fences(lines):
+    for number, text, inside in with_fences(lines):
         if not inside:
             plain = _CODE_SPAN.sub(lambda m: " " * len(m[0]), text)
             found += [(number, match[2]) for match in _LINK.finditer(plain)]
@@ -246,7 +246,7 @@ def parse(text: str, name: str) -> Lesson:
     problems: list[Problem] = []
     headings = tuple(
         (number, len(match[1]), match[2])
-        for number, line, inside in _with_fences(lines)
+        for number, line, inside in with_fences(lines)
         if not inside and (match := _HEADING.match(line))
     )
     folded = _folded(name, lines, problems)
@@ -404,7 +404,7 @@ def is_outside(target: str) -> bool:
 def unlink(text: str, keep: Callable[[str], bool]) -> str:
     """Links for which `keep` says no become their text."""
     out = []
-    for _, line, inside in _with_fences(text.split("\n")):
+    for _, line, inside in with_fences(text.split("\n")):
         if not inside:
             plain = _CODE_SPAN.sub(lambda m: "\0" * len(m[0]), line)
             for match in reversed(list(_LINK.finditer(plain))):
@@ -436,7 +436,7 @@ def fold(text: str, *, answers: bool) -> str:
     lines = text.split("\n")
     out: list[str] = []
     hiding = False
-    for _, line, inside in _with_fences(lines):
+    for _, line, inside in with_fences(lines):
         match = None if inside else _OPEN.fullmatch(line.strip())
         if match is not None:
             out.append(f"*{match[1].strip()}*" + ("" if answers else " (folded; `--answers` shows it)"))

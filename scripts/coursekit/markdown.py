@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markdown import Heading, Markdown
+from rich.markdown import CodeBlock, Heading, Markdown
+from rich.syntax import Syntax
+from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
-from coursekit import text
+from coursekit import lessons, text
 
 
 class _LeftHeading(Heading):
@@ -23,14 +29,28 @@ class _LeftHeading(Heading):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         said = self.text
         said.justify = "left"
-        yield Text("") if self.tag != "h1" else Text("", end="")
         yield said
         if self.tag in ("h1", "h2"):
             yield Text(("=" if self.tag == "h1" else "-") * min(said.cell_len, options.max_width), style="dim")
 
 
+class _Code(CodeBlock):
+    """Lines of code stay as they are: rich wraps them, and drops a word at the border."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        code = str(self.text).rstrip()
+        said = Text(code) if self.lexer_name in ("", "text") else Syntax(code, self.lexer_name, theme=self.theme).highlight(code)
+        said.rstrip()
+        for line in said.split("\n", allow_blank=True):
+            yield Text("  ", no_wrap=True, overflow="ignore").append_text(line)
+
+
+# Without rich's black background, which is a blot on a light terminal.
+_THEME = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})
+
+
 class _Lesson(Markdown):
-    elements = {**Markdown.elements, "heading_open": _LeftHeading}
+    elements = {**Markdown.elements, "heading_open": _LeftHeading, "fence": _Code, "code_block": _Code}
 
 
 def render(source: str, width: int, *, colour: bool) -> str:
@@ -44,9 +64,92 @@ def render(source: str, width: int, *, colour: bool) -> str:
         color_system="standard" if colour else None,
         highlight=False,
         legacy_windows=False,
+        theme=_THEME,
     )
-    console.print(_Lesson(source, code_theme="ansi_dark" if colour else "bw", hyperlinks=False))
-    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+    # A link within the page would only show its address.
+    said = lessons.unlink(source, lambda target: not target.startswith("#"))
+    theme = "ansi_dark" if colour else "bw"
+    for part in _parts(said):
+        if isinstance(part, str):
+            console.print(_Lesson(part, code_theme=theme, hyperlinks=False), crop=False)
+        else:
+            console.print()
+            console.print(_table(part))
+            console.print()
+    return _tight(out.getvalue())
+
+
+# The rich of Debian 12 shows a table of Markdown as one long line, so tables are taken out before it sees them.
+_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
+
+
+def _parts(source: str) -> Iterator[str | list[list[str]]]:
+    """The text between tables, and the cells of each table: the rule, its second row, says how to align."""
+    lines = list(lessons.with_fences(source.split("\n")))
+    text_lines: list[str] = []
+    at = 0
+    while at < len(lines):
+        _, line, inside = lines[at]
+        following = lines[at + 1] if at + 1 < len(lines) else (0, "", True)
+        if not inside and "|" in line and not following[2] and "|" in following[1] and _RULE.fullmatch(following[1]):
+            yield "\n".join(text_lines)
+            text_lines = []
+            rows = []
+            while at < len(lines) and not lines[at][2] and "|" in lines[at][1]:
+                rows.append(_cells(lines[at][1]))
+                at += 1
+            yield rows
+        else:
+            text_lines.append(line)
+            at += 1
+    yield "\n".join(text_lines)
+
+
+def _cells(line: str) -> list[str]:
+    inner = line.strip().removeprefix("|")
+    inner = inner[:-1] if inner.endswith("|") and not inner.endswith("\\|") else inner
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inner)]
+
+
+def _inline(cell: str) -> Text:
+    """A cell's words: code in its colour, emphasis without its stars, links as their text."""
+    said = Text()
+    for piece in re.split(r"(`[^`]+`|\*\*[^*]+\*\*)", lessons.unlink(cell, lambda target: False)):
+        if piece.startswith("`"):
+            said.append(piece.strip("`"), "markdown.code")
+        elif piece.startswith("**"):
+            said.append(piece.strip("*"), "bold")
+        else:
+            said.append(re.sub(r"(?<!\w)\*([^*]+)\*(?!\w)", r"\1", piece))
+    return said
+
+
+def _table(rows: list[list[str]]) -> Table:
+    head, rule, *body = rows
+    table = Table(box=box.SIMPLE_HEAD, show_header=any(head), pad_edge=False, padding=(0, 1))
+    for index, cell in enumerate(head):
+        right = index < len(rule) and rule[index].endswith(":")
+        centred = right and rule[index].startswith(":")
+        table.add_column(_inline(cell), justify="center" if centred else "right" if right else "left", overflow="fold")
+    for row in body:
+        table.add_row(*(_inline(cell) for cell in (row + [""] * len(head))[: len(head)]))
+    return table
+
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def _tight(said: str) -> str:
+    """Never two empty lines in a row, and none at the top: rich is generous around code."""
+    out: list[str] = []
+    for line in said.splitlines():
+        empty = not _ESCAPE.sub("", line).strip()
+        if empty and (not out or not out[-1]):
+            continue
+        out.append("" if empty else line.rstrip())
+    while out and not out[-1]:
+        out.pop()
+    return "".join(line + "\n" for line in out)
 
 
 def show(source: str, *, page: bool = True, stream: TextIO | None = None) -> None:

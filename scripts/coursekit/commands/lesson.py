@@ -54,9 +54,9 @@ def named_module(catalog: Catalog, name: str) -> Module | None:
 
 def _footer(exercise: Exercise, module: Module) -> str:
     return (
-        f"\n---\n\nCheck it: `scripts/course check {exercise.id}`.\n"
-        f"Stuck: `scripts/course hint {exercise.id}`.\n"
-        f"All of the lesson: `scripts/course lesson module{module.number}`.\n"
+        f"\n---\n\n- check it: `scripts/course check {exercise.id}`\n"
+        f"- stuck: `scripts/course hint {exercise.id}`\n"
+        f"- all of the lesson: `scripts/course lesson module{module.number}`\n"
     )
 
 

@@ -179,6 +179,13 @@ def test_colours_only_when_wanted() -> None:
     assert "\x1b" not in markdown.render("# a\n**a** `b` [c](d)\n```cpp\nint a;\n```\n", 80, colour=False)
 
 
+def test_code_is_shown_as_it_is_and_tables_as_tables() -> None:
+    code = "x " * 60 + "end"
+    said = markdown.render(f"```\n{code}\n\n  y\n```\n\n| a | b |\n|---|--:|\n| `x` | **22** |\n", 80, colour=False)
+    assert said.splitlines()[:3] == [f"  {code}", "", "    y"]
+    assert [line.split() for line in said.splitlines()[4:] if line.isascii()] == [["a", "b"], ["x", "22"]]
+
+
 @pytest.mark.parametrize(("asked", "command"), [("cat", []), ("", []), ("no-such-pager -x", []), ("sh -c 'x'", ["sh", "-c", "x"])])
 def test_the_pager_that_is_asked_for(monkeypatch: pytest.MonkeyPatch, asked: str, command: list[str]) -> None:
     monkeypatch.setenv("PAGER", asked)
