@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 
 def _stat_fields(pid: str) -> list[str]:
@@ -17,19 +17,21 @@ def _stat_fields(pid: str) -> list[str]:
         return []
 
 
-def session_members(session: int) -> Iterator[int]:
-    """Every living process of a session, whatever process group it moved to."""
+def sessions() -> dict[int, list[int]]:
+    """The living processes of every session on this machine, found in one pass."""
+    found: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             fields = _stat_fields(name)
-            if len(fields) > 3 and fields[3] == str(session) and fields[0] not in "ZX":
-                yield int(name)
+            if len(fields) > 3 and fields[0] not in "ZX":
+                found.setdefault(int(fields[3]), []).append(int(name))
+    return found
 
 
 def kill_session(session: int) -> None:
     """Ends every process of a session. Twice, since one may be forking while we look."""
     for _ in range(2):
-        for pid in list(session_members(session)):
+        for pid in sessions().get(session, []):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -57,15 +59,15 @@ def end(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
     process.wait()
 
 
-def cpu_activity(session: int) -> tuple[float, int]:
-    """(CPU seconds, a number that changes whenever any thread ran or waited for a CPU).
+def cpu_activity(members: Iterable[int]) -> tuple[float, int]:
+    """(CPU seconds, nanoseconds in which any of their threads ran or waited for a CPU).
 
     The second one counts time spent waiting for a processor as well, so that a process that is
     starved on a loaded machine is never taken for one that sleeps.
     """
     ticks = 0
     activity = 0
-    for pid in session_members(session):
+    for pid in members:
         fields = _stat_fields(str(pid))
         if len(fields) > 12:
             ticks += int(fields[11]) + int(fields[12])
@@ -75,5 +77,5 @@ def cpu_activity(session: int) -> tuple[float, int]:
                     ran, waited, _ = file.read().split()
                     activity += int(ran) + int(waited)
         except (OSError, ValueError):
-            activity += ticks
+            activity += ticks * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
     return ticks / os.sysconf("SC_CLK_TCK"), activity

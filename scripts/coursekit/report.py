@@ -17,6 +17,7 @@ from coursekit.text import Line, Span, line, plain, prose, verbatim
 COMMAND = "scripts/course"
 _HANG_LINES = 40
 _MESSAGE_LINES = 60
+_FAILURES = 3  # failed expectations of one test that are shown in full
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _diagnostic(diagnostic: Diagnostic, checkout: Checkout, look: Look, level: s
         lines.append(line("  ", Span(f"{checkout.relative(diagnostic.file)}:{diagnostic.line}{column}", "bold")))
     lines += verbatim(f"{level}: {diagnostic.message}", look.width, "  ", "red" if level == "error" else "yellow")
     lines += [line(Span(f"  {text}", "dim")) for text in diagnostic.excerpt]
-    if diagnostic.message.startswith("undefined reference"):
+    if diagnostic.message.startswith(("undefined reference", "undefined symbol")):
         lines += prose("It is declared and used, but nothing defines it. Is the signature in your file the same?", look.width, "  ")
     return lines
 
@@ -146,7 +147,7 @@ def _failed(result: Result, checkout: Checkout, look: Look) -> list[Line]:
     if wrong:
         lines += _test(wrong[0], result, checkout, look)
     for test in wrong[1:]:
-        lines.append(_short(test, look))
+        lines.append(_short(test, checkout, look))
     for breach in result.breaches:
         lines.append(line("  ", Span(f"{breach.file}:{breach.line}", "bold"), f"  {breach.source}"))
         lines += prose(_sentence(breach.message), look.width, "    ")
@@ -163,8 +164,15 @@ def _failed(result: Result, checkout: Checkout, look: Look) -> list[Line]:
 _BECAME = {"fail": "failed", "crash": "crashed", "hang": "hangs", "todo": "is not written", "pass": "passed"}
 
 
-def _short(test: TestResult, look: Look) -> Line:
+def _short(test: TestResult, checkout: Checkout, look: Look) -> Line:
+    """A test on one line: where it failed, or how it died, as far as there is room."""
     text = f"  {test.name} ({test.kind}) {_BECAME[test.state]}"
+    if test.failures and test.failures[0].file:
+        file = checkout.relative(test.failures[0].file)
+        place = f" at {file}:{test.failures[0].line}"
+        if len(text + place) > look.width:
+            place = f" at {Path(file).name}:{test.failures[0].line}"
+        return line(Span(text + place if len(text + place) <= look.width else text))
     first = next((part.strip() for part in test.message.splitlines() if part.strip()), "")
     room = look.width - len(text) - 2
     if room >= 20 and first:
@@ -178,22 +186,34 @@ def _test(test: TestResult, result: Result, checkout: Checkout, look: Look) -> l
         report = [part.replace(f"{checkout.root}/", "") for part in test.message.splitlines()]
         lines += verbatim("\n".join(_cut(report, _HANG_LINES)), look.width, "    ")
         return lines
-    for failure in test.failures[:1]:
+    for failure in test.failures[:_FAILURES]:
         lines += verbatim("\n".join(_cut(failure.message.splitlines(), _MESSAGE_LINES)), look.width, "    ")
         if failure.file:
             lines.append(line("    ", Span(f"{checkout.relative(failure.file)}:{failure.line}", "bold")))
-    more = len(test.failures) - 1
+    more = len(test.failures) - _FAILURES
     if more > 0:
         lines.append(line(Span(f"    and {more} more failed expectation{'s' if more > 1 else ''} in this test", "dim")))
     if test.state == "crash":
-        lines += prose(_sentence(test.message.replace(f"{checkout.root}/", "")), look.width, "    ")
-        report = crashes.sanitizer_report(test.output, checkout.root)
-        if not report:
-            report = [part.replace(f"{checkout.root}/", "") for part in crashes.last_words(test.output)]
-        lines += verbatim("\n".join(report), look.width, "    ", "dim")
+        lines += _crash(test, checkout, look)
     elif not test.failures:
         lines += prose(_sentence(test.message), look.width, "    ")
     return lines
+
+
+def _crash(test: TestResult, checkout: Checkout, look: Look) -> list[Line]:
+    def near(text: str) -> str:
+        return text.replace(f"{checkout.root}/", "")
+
+    report = crashes.sanitizer_report(test.output, checkout.root)
+    if report:
+        return [
+            *prose(near(test.message), look.width, "    "),
+            *verbatim("\n".join(report), look.width, "    ", "dim"),
+        ]
+    words = verbatim(near("\n".join(crashes.last_words(test.output))), look.width, "    ", "dim")
+    # The test kit's own report names the signal and the place already.
+    told = "was ended by the signal" in test.output
+    return words if told else [*prose(_sentence(near(test.message)), look.width, "    "), *words]
 
 
 def _cut(lines: Sequence[str], most: int) -> list[str]:

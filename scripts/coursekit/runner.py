@@ -31,6 +31,9 @@ EXIT_SANITIZER = 44
 _OUTPUT_LIMIT = 256 * 1024  # kept of what a test prints; the rest is read and dropped
 _EVENTS_LIMIT = 4 * 1024 * 1024
 
+_LIGHT = 0.1  # of a CPU: below that, a process leaves room for another
+_CROWD = 8  # for each CPU, at most so many processes, however light
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -76,7 +79,7 @@ class Limits:
 
     cpu_seconds: float = 120.0
     idle_seconds: float = 60.0
-    tick_seconds: float = 1.0
+    tick_seconds: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -240,11 +243,16 @@ class _Running:
     looked: float = 0.0
     activity: int = -1
     idle: float = 0.0
+    light: bool = False  # hardly used a CPU since the last look
     killed: str = ""
 
 
 class Pool:
-    """Runs at most `width` processes at a time and calls back as each ends. Used from one thread."""
+    """Runs as many processes at a time as keep `width` CPUs busy, and calls back as each ends.
+
+    A test that hangs sleeps for three seconds before it says so; ten of those together cost no more
+    than one. Used from one thread.
+    """
 
     def __init__(self, width: int, limits: Limits, scratch: Path) -> None:
         self._width = width
@@ -266,7 +274,7 @@ class Pool:
         """Until nothing is left. Whatever happens, no process is left behind."""
         try:
             while self._waiting or self._running:
-                while self._waiting and len(self._running) < self._width:
+                while self._waiting and self._has_room():
                     self._start(*self._waiting.popleft())
                 self._turn()
         finally:
@@ -275,6 +283,10 @@ class Pool:
                 running.process.wait()
             self._running.clear()
             self._selector.close()
+
+    def _has_room(self) -> bool:
+        busy = sum(not running.light for running in self._running.values())
+        return busy < self._width and len(self._running) < _CROWD * self._width
 
     def _start(self, command: list[str], done: Callable[[Ended], None]) -> None:
         output_read, output_write = os.pipe()
@@ -316,8 +328,11 @@ class Pool:
                 self._finish(running)
             elif not self._read(running, what):
                 self._selector.unregister(key.fd)
-        for running in list(self._running.values()):
-            self._watch(running)
+        now = time.monotonic()
+        due = [r for r in self._running.values() if now - r.looked >= self._limits.tick_seconds and not r.killed]
+        members = processes.sessions() if due else {}
+        for running in due:
+            self._watch(running, now, members.get(running.process.pid, []))
 
     def _read(self, running: _Running, what: str) -> bool:
         """Takes what is there; False at the end of the stream."""
@@ -363,20 +378,23 @@ class Pool:
             )
         )
 
-    def _watch(self, running: _Running) -> None:
+    def _watch(self, running: _Running, now: float, members: list[int]) -> None:
         """The backstop. Time in which we ourselves were not running does not count as idle."""
-        now = time.monotonic()
         passed = now - running.looked
-        if passed < self._limits.tick_seconds or running.killed:
-            return
-        running.looked = now
-        cpu, activity = processes.cpu_activity(running.process.pid)
-        running.idle = running.idle + min(passed, 2 * self._limits.tick_seconds) if activity == running.activity else 0.0
-        running.activity = activity
+        cpu, activity = processes.cpu_activity(members)
+        used = activity - running.activity
+        running.idle = running.idle + min(passed, 2 * self._limits.tick_seconds) if used == 0 else 0.0
+        running.light = running.activity >= 0 and used < _LIGHT * passed * 1e9
+        running.looked, running.activity = now, activity
         if cpu > self._limits.cpu_seconds:
-            running.killed = f"ended by the runner after {self._limits.cpu_seconds:.0f} s of CPU time: a loop that never ends?"
+            running.killed = (
+                f"ended by the runner after {self._limits.cpu_seconds:.0f} s of CPU time: a loop that never ends?"
+            )
         elif running.idle >= self._limits.idle_seconds:
-            running.killed = f"ended by the runner: nothing in it ran for {self._limits.idle_seconds:.0f} s. It waits for something that never comes."
+            running.killed = (
+                f"ended by the runner: nothing in it ran for {self._limits.idle_seconds:.0f} s. "
+                "It waits for something that never comes."
+            )
         if running.killed:
             processes.kill_session(running.process.pid)
 

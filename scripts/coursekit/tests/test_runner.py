@@ -1,0 +1,256 @@
+"""The runner, with small scripts that speak the protocol of scripts/testkit/main.cc."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from coursekit import processes, runner
+from coursekit.runner import Binary, Ended, Group, Limits, judge, parse_events, parse_test_list
+
+# A test binary: cases are Python functions named after the tests; `end(ok)` reports and exits.
+_FRAME = """
+#!{python} -I
+import json, os, sys
+fd = int(os.environ.get("RT_RESULT_FD", "-1"))
+def event(**fields):
+    os.write(fd, (json.dumps(fields) + "\\n").encode())
+def end(ok):
+    event(event="end", test=name, ok=ok)
+    sys.exit(0 if ok else 1)
+{body}
+cases = {{key: value for key, value in globals().items() if key.startswith("T_")}}
+if "--gtest_list_tests" in sys.argv:
+    print("Suite.")
+    for key in cases:
+        print("  " + key[2:])
+    sys.exit(0)
+name = next(a for a in sys.argv if a.startswith("--gtest_filter=")).partition("=")[2]
+event(event="start", test=name)
+cases["T_" + name.partition(".")[2]]()
+"""
+
+
+def binary(folder: Path, name: str, body: str) -> Path:
+    path = folder / name
+    text = _FRAME.format(python=sys.executable, body=textwrap.dedent(body)).lstrip()
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def run(folder: Path, body: str, limits: Limits = Limits()) -> dict[str, runner.TestResult]:
+    group = Group("1.1", ((Binary(binary(folder, "one_test", body), "unit"),),))
+    return {result.name: result for result in runner.run_groups([group], limits=limits)["1.1"]}
+
+
+def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
+    results = run(
+        tmp_path,
+        """
+        def T_Passes(): end(True)
+        def T_Fails():
+            event(event="failure", test=name, file="/x/t.cc", line=7, message="expected 1\\nsteps:\\n 1. poll")
+            end(False)
+        def T_Unwritten():
+            sys.stderr.write("exercise 1.6 is not written yet\\n"); sys.stderr.flush(); os._exit(42)
+        def T_Hangs():
+            event(event="hang", test=name, report="thread 1 waits in park()")
+            os._exit(43)
+        def T_Dies(): os.kill(os.getpid(), 11)
+        def T_Sanitized():
+            sys.stderr.write("SUMMARY: AddressSanitizer: heap-use-after-free a.h:3 in f\\n"); sys.stderr.flush(); os._exit(44)
+        def T_ExitsEarly(): os._exit(0)
+        def T_ExitsStrangely(): os._exit(9)
+        """,
+    )
+    assert {name.partition(".")[2]: result.state for name, result in results.items()} == {
+        "Passes": "pass",
+        "Fails": "fail",
+        "Unwritten": "todo",
+        "Hangs": "hang",
+        "Dies": "crash",
+        "Sanitized": "crash",
+        "ExitsEarly": "fail",
+        "ExitsStrangely": "crash",
+    }
+    assert results["Suite.Fails"].failures[0].line == 7
+    assert results["Suite.Unwritten"].todo == "1.6"
+    assert results["Suite.Hangs"].message == "thread 1 waits in park()"
+    assert "SIGSEGV" in results["Suite.Dies"].message
+    assert "heap-use-after-free" in results["Suite.Sanitized"].message
+
+
+def test_later_kinds_wait_for_the_unit_tests(tmp_path: Path) -> None:
+    bad = binary(tmp_path, "a_test", "def T_No(): end(False)")
+    good = binary(tmp_path, "b_test", "def T_Yes(): end(True)")
+    stress = binary(tmp_path, "c_test", "def T_Load(): end(True)")
+    groups = [
+        Group("1.1", ((Binary(bad, "unit"),), (Binary(stress, "stress"),))),
+        Group("1.2", ((Binary(good, "unit"),), (Binary(stress, "stress"),))),
+    ]
+    results = runner.run_groups(groups)
+    assert [result.kind for result in results["1.1"]] == ["unit"]
+    assert [result.kind for result in results["1.2"]] == ["unit", "stress"]
+
+
+def test_a_binary_that_dies_before_any_test(tmp_path: Path) -> None:
+    path = tmp_path / "dead_test"
+    path.write_text("#!/bin/sh\necho in a constructor >&2\nkill -SEGV $$\n")
+    path.chmod(0o755)
+    (result,) = runner.run_groups([Group("1.1", ((Binary(path, "unit"),),))])["1.1"]
+    assert result.state == "crash"
+    assert "before any test" in result.message and "SIGSEGV" in result.message
+
+
+def test_a_flood_of_output_is_cut(tmp_path: Path) -> None:
+    results = run(tmp_path, "def T_Floods():\n    print('x' * 3_000_000)\n    end(True)")
+    assert results["Suite.Floods"].state == "pass"
+    assert len(results["Suite.Floods"].output) <= 256 * 1024
+
+
+def test_many_failures_fill_no_pipe(tmp_path: Path) -> None:
+    body = """
+    def T_Many():
+        for i in range(5000):
+            event(event="failure", test=name, file="t.cc", line=i, message="m" * 100)
+        end(False)
+    """
+    assert len(run(tmp_path, body)["Suite.Many"].failures) == 5000
+
+
+def test_a_child_left_behind_is_ended_and_not_waited_for(tmp_path: Path) -> None:
+    body = f"""
+    def T_Leaves():
+        child = os.fork()
+        if child == 0:
+            open("{tmp_path}/child", "w").write(str(os.getpid()))
+            import time
+            time.sleep(1000)
+        while not os.path.exists("{tmp_path}/child") or not open("{tmp_path}/child").read():
+            pass
+        end(True)
+    """
+    assert run(tmp_path, body)["Suite.Leaves"].state == "pass"
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state in "ZX":
+            return
+    pytest.fail("the child is still there")
+
+
+def test_the_backstop_ends_what_sleeps_for_ever(tmp_path: Path) -> None:
+    limits = Limits(idle_seconds=0.3, tick_seconds=0.05)
+    result = run(tmp_path, "def T_Sleeps():\n    import time\n    time.sleep(1000)", limits)["Suite.Sleeps"]
+    assert result.state == "hang"
+    assert "nothing in it ran" in result.message
+
+
+def test_the_backstop_ends_what_spins_for_ever(tmp_path: Path) -> None:
+    limits = Limits(cpu_seconds=0.2, tick_seconds=0.05)
+    result = run(tmp_path, "def T_Spins():\n    while True: pass", limits)["Suite.Spins"]
+    assert result.state == "hang"
+    assert "CPU time" in result.message
+
+
+def test_tests_that_hang_wait_side_by_side(tmp_path: Path) -> None:
+    """Twelve tests of which each sleeps until all have begun: with two at a time none would end."""
+    body = f"""
+    def wait():
+        import time
+        open("{tmp_path}/" + name, "w").close()
+        while sum(n.startswith("Suite.") for n in os.listdir("{tmp_path}")) < 12:
+            time.sleep(0.05)
+        end(True)
+    """ + "".join(f"\n    def T_Sleeps{i}(): wait()" for i in range(12))
+    group = Group("1.1", ((Binary(binary(tmp_path, "one_test", body), "unit"),),))
+    results = runner.run_groups([group], width=2, limits=Limits(tick_seconds=0.05))["1.1"]
+    assert [result.state for result in results] == ["pass"] * 12
+
+
+def test_the_learners_environment_changes_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GTEST_FILTER", "-*")
+    monkeypatch.setenv("ASAN_OPTIONS", "exitcode=0")
+    monkeypatch.setenv("LD_PRELOAD", "/nowhere.so")
+    body = """
+    def T_Clean(): end(not any(k in os.environ for k in ("GTEST_FILTER", "ASAN_OPTIONS", "LD_PRELOAD")))
+    """
+    assert run(tmp_path, body)["Suite.Clean"].state == "pass"
+
+
+def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
+    path = binary(tmp_path, "x_test", "def T_Waits():\n    import time\n    time.sleep(1000)")
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from coursekit.runner import *\n"
+        "run_groups([Group('1', ((Binary(Path(sys.argv[2]), 'unit'),),))])\n"
+    )
+    scripts = Path(__file__).resolve().parents[2]
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-c", program, str(scripts), str(path)], stderr=subprocess.PIPE, start_new_session=True
+    )
+
+    def tests_running() -> list[int]:
+        found = []
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                try:
+                    command = Path(f"/proc/{name}/cmdline").read_bytes()
+                except OSError:
+                    continue
+                if os.fsencode(path) in command and b"--gtest_filter" in command:
+                    found.append(int(name))
+        return found
+
+    deadline = time.monotonic() + 30
+    while not tests_running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tests_running()
+    child.send_signal(signal.SIGINT)
+    child.communicate()
+    assert tests_running() == []
+
+
+def test_a_pass_needs_the_tests_own_word() -> None:
+    def verdict(status: int, events: bytes) -> str:
+        return judge("S.A", "unit", Ended(status, parse_events(events), "", 0.0)).state
+
+    assert verdict(0, b'{"event":"end","test":"S.A","ok":true}\n') == "pass"
+    assert verdict(0, b'{"event":"end","test":"S.B","ok":true}\n') == "fail"
+    assert verdict(0, b'{"event":"end","test":"S.A","ok":"yes"}\n') == "fail"
+    assert verdict(1, b'{"event":"end","test":"S.A","ok":true}\n') == "crash"
+    assert verdict(44, b'{"event":"end","test":"S.A","ok":true}\n') == "crash"
+    assert verdict(0, b'not json\n[]\n{"event":"end"') == "fail"
+
+
+def test_names_of_tests() -> None:
+    text = "Running main\nSuite.\n  One\n  DISABLED_Two\nTyped/0.  # TypeParam = int\n  Three\nP/Suite.\n  Four/0  # GetParam() = 1\n"
+    assert parse_test_list(text) == ["Suite.One", "Typed/0.Three", "P/Suite.Four/0"]
+
+
+def test_a_thread_that_waits_for_a_cpu_is_not_asleep() -> None:
+    done = threading.Event()
+    child = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    try:
+        _, first = processes.cpu_activity([child.pid])
+        deadline = time.monotonic() + 20
+        while processes.cpu_activity([child.pid])[1] == first and time.monotonic() < deadline:
+            done.wait(0.01)
+        assert processes.cpu_activity([child.pid])[1] != first
+    finally:
+        processes.kill_session(child.pid)
+        child.wait()
