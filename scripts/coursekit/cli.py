@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -43,6 +44,17 @@ class Lazy(click.Group):
         command = module.command
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # Whichever command comes first: while the stubs are untouched is the time to keep a copy.
+        from coursekit import catalog, paths, pristine
+
+        try:
+            checkout = paths.find_checkout()
+            pristine.keep(checkout, catalog.load(checkout.root))
+        except CourseError:
+            pass  # the command itself will say so, if it minds
+        return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -88,7 +100,10 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _complain(message: str, detail: str = "") -> None:
-    message = message[:1].upper() + message[1:] + ("" if message.endswith((".", "!", "?")) else ".")
+    first = message.split(" ", 1)[0]
+    if first.isalpha():  # a sentence; what begins with a path or an id stays as it is
+        message = message[:1].upper() + message[1:]
+    message += "" if message.endswith((".", "!", "?")) else "."
     for line in prose(message, PLAIN_WIDTH):
         print(plain(line), file=sys.stderr)
     if detail:

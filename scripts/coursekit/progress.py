@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from coursekit.paths import Checkout, make_folders
@@ -14,13 +16,34 @@ FILE = "progress.json"
 
 
 def load(checkout: Checkout) -> dict[str, dict[str, Any]]:
-    """The record of each exercise by its id. A file that cannot be read counts as none."""
+    """The record of each exercise by its id. A file that makes no sense is put aside, and said so once."""
+    path = checkout.state / FILE
     try:
-        data = json.loads((checkout.state / FILE).read_text("utf-8"))
+        data = json.loads(path.read_bytes())
         exercises = data["exercises"]
         return {str(key): dict(value) for key, value in exercises.items() if isinstance(value, dict)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except OSError:
         return {}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        _put_aside(checkout, path)
+        return {}
+
+
+def _put_aside(checkout: Checkout, path: Path) -> None:
+    aside = path.with_name(f"{FILE}.broken")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{FILE}.broken-{number}")
+    try:
+        path.rename(aside)
+    except OSError:
+        return  # it stays where it is, and counts as empty
+    print(
+        f"The record of your progress could not be read. It is kept as {checkout.relative(aside)}, and a new one is "
+        "begun.\nYour code is untouched: `scripts/course check all` fills it again.",
+        file=sys.stderr,
+    )
 
 
 def update(checkout: Checkout, changes: Mapping[str, Mapping[str, Any]]) -> None:

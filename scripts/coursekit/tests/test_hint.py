@@ -67,8 +67,10 @@ def test_a_handout_points_to_the_instructor(checkout: Checkout, capsys: pytest.C
 def test_a_broken_state_file_starts_anew(checkout: Checkout, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
     checkout.state.mkdir()
     (checkout.state / progress.FILE).write_bytes(content)
-    status, out, _ = run(capsys, "1.1")
+    status, out, err = run(capsys, "1.1")
     assert status == 0 and "First hint" in out
+    if b"exercises" not in content:
+        assert "progress.json.broken" in err and (checkout.state / "progress.json.broken").read_bytes() == content
     assert progress.load(checkout)["1.1"]["hints"] == 1
 
 
