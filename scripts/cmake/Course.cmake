@@ -111,7 +111,7 @@ target_compile_options(course_base INTERFACE
 target_link_libraries(course_base INTERFACE
   Threads::Threads absl::status absl::statusor absl::strings absl::str_format absl::time
   absl::cleanup absl::any_invocable absl::flat_hash_map absl::flat_hash_set absl::inlined_vector
-  absl::span)
+  absl::span absl::symbolize)
 
 # --- Sanitizer flavours ---------------------------------------------------------------------------
 # One sanitizer per target. A flavour has its own precompiled header and its own copy of the test

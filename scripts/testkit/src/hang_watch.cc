@@ -156,7 +156,7 @@ std::string what_notes_say() {
   return out;
 }
 
-[[noreturn]] void report_hang(const std::string& what_was_seen, const std::vector<pid_t>& threads) {
+void report_hang(const std::string& what_was_seen, const std::vector<pid_t>& threads) {
   const UnseenByTsan unseen;  // A race found now would end the process before the report is out.
   std::string report = what_was_seen + "\n";
   if (const std::string steps = steps_so_far(); !steps.empty()) report += "\n" + steps;
@@ -177,7 +177,6 @@ std::string what_notes_say() {
     std::fflush(stderr);
   }
   send_hang(current_test(), report);
-  ::_exit(kHangExitCode);
 }
 
 void watch(std::vector<pid_t> ignored) {
@@ -200,16 +199,16 @@ void watch(std::vector<pid_t> ignored) {
       return std::find(ignored.begin(), ignored.end(), id) != ignored.end();
     });
     const bool one = threads.size() == 1;
+    std::string seen =
+        "It has used more than " + std::to_string(limit / 1000) + " s of CPU, and has not ended.";
     if (equal_samples >= kSamples) {
-      report_hang(
-          (one ? "Its only thread has" : "All " + count_of(threads.size(), "thread") + " have") +
-              " been asleep for 3 seconds and used no CPU:\nnothing is left that could wake " +
-              (one ? "it." : "them."),
-          threads);
+      seen = (one ? "Its only thread has" : "All " + count_of(threads.size(), "thread") + " have") +
+             " been asleep for 3 seconds and used no CPU:\nnothing is left that could wake " +
+             (one ? "it." : "them.");
     }
-    report_hang(
-        "It has used more than " + std::to_string(limit / 1000) + " s of CPU, and has not ended.",
-        threads);
+    report_hang(seen, threads);
+    // The system call itself: ThreadSanitizer's _exit() would look for more to report.
+    ::syscall(SYS_exit_group, kHangExitCode);
   }
 }
 

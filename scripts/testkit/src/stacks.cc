@@ -174,8 +174,7 @@ constexpr Wait kWaitsByPart[] = {
     {"pthread_clockjoin", "waits for another thread to end"},
     {"std::thread::join", "waits for another thread to end"},
     {"std::__atomic_wait_address", "waits for an atomic to change"},
-    {"std::__atomic_base", "waits for an atomic to change"},
-    {"_M_do_wait_v", "waits for an atomic to change"},
+    {"_M_do_wait", "waits for an atomic to change"},
 };
 // The whole name of a system call's function, without its arguments and its prefixes.
 constexpr Wait kWaitsByName[] = {
@@ -285,6 +284,20 @@ std::string readable(std::string_view f) {
   return out;
 }
 
+std::vector<Frame> symbolize_all(const Stack& stack) {
+  std::vector<Frame> frames;
+  for (int i = 0; i < stack.size; ++i) {
+    std::vector<Frame> more = symbolize(stack.pcs[i], i != 0);
+    std::move(more.begin(), more.end(), std::back_inserter(frames));
+  }
+  if (std::getenv("TESTKIT_RAW_STACKS") != nullptr) {  // For whoever mends is_foreign().
+    for (const Frame& f : frames) {
+      std::fprintf(stderr, "raw: %s %s:%s\n", f.function.c_str(), f.file.c_str(), f.line.c_str());
+    }
+  }
+  return frames;
+}
+
 // For a stack that has no function of ours: whatever is known of it.
 std::string all_names(const std::vector<Frame>& frames, const std::string& indent) {
   constexpr std::size_t kMost = 8;
@@ -347,16 +360,7 @@ Stack capture_here(void* ucontext) {
 
 std::string describe(const Stack& stack, const std::string& indent) {
   if (stack.size == 0) return indent + "(its stack could not be taken)\n";
-  std::vector<Frame> frames;
-  for (int i = 0; i < stack.size; ++i) {
-    std::vector<Frame> more = symbolize(stack.pcs[i], i != 0);
-    std::move(more.begin(), more.end(), std::back_inserter(frames));
-  }
-  if (std::getenv("TESTKIT_RAW_STACKS") != nullptr) {  // For whoever mends is_foreign().
-    for (const Frame& f : frames) {
-      std::fprintf(stderr, "raw: %s %s:%s\n", f.function.c_str(), f.file.c_str(), f.line.c_str());
-    }
-  }
+  const std::vector<Frame> frames = symbolize_all(stack);
   // What the foreign function that our code called waits for: the outermost one knows best.
   const auto first = std::find_if_not(frames.begin(), frames.end(), &is_foreign);
   std::string_view waiting;
@@ -369,7 +373,12 @@ std::string describe(const Stack& stack, const std::string& indent) {
 }
 
 std::string called_from(const std::string& indent) {
-  return describe(capture_here(nullptr), indent);
+  std::vector<Frame> frames = symbolize_all(capture_here(nullptr));
+  const auto begin = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) {
+    return !is_foreign(frame) && !starts_with(frame.function, "testkit::");
+  });
+  frames.erase(frames.begin(), begin);
+  return our_frames(frames, indent);
 }
 
 }  // namespace testkit::internal

@@ -9,7 +9,9 @@
 // Invariant: the clock runs again when the PausedClock is gone.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <thread>
 
 #include "absl/time/time.h"
 #include "rt/clock.h"
@@ -31,6 +33,13 @@ class PausedClock {
   void advance(absl::Duration by) {
     step("clock advanced by " + absl::FormatDuration(by));
     rt::clock::advance(by);
+  }
+
+  // Returns when at least `n` threads are in a timed wait on the clock.
+  void wait_for_sleepers(std::size_t n) const {
+    step("waiting until " + std::to_string(n) + (n == 1 ? " thread waits" : " threads wait") +
+         " on the clock");
+    while (rt::clock::sleepers() < n) std::this_thread::yield();
   }
 
   rt::Instant now() const { return rt::clock::now(); }

@@ -1,10 +1,13 @@
-// Tests that misbehave on purpose. testkit_test runs them one by one, and looks at how each ends
+// Tests that misbehave on purpose. endings_test runs them one by one, and looks at how each ends
 // and at what a reader is told. They are no part of any test run by themselves.
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -46,14 +49,15 @@ __attribute__((noinline)) void throw_here() { throw std::runtime_error("the disk
 
 __attribute__((noinline)) int read_freed() {
   auto value = std::make_unique<int>(7);
-  const int* const dangling = value.get();
+  const int* const volatile dangling = value.get();
   value.reset();
   return *dangling;
 }
 
 __attribute__((noinline)) int overflow(int x) { return x + 2147483647; }
 
-__attribute__((noinline)) int write_null(int* nowhere) { return *nowhere = 1; }
+int* volatile g_nowhere = nullptr;
+__attribute__((noinline)) void write_null() { *g_nowhere = 1; }
 
 void forget(std::string*) {}
 
@@ -101,13 +105,35 @@ TEST(Acts, Aborts) {
 
 TEST(Acts, WritesNull) {
   step("about to write to null");
-  learner::write_null(nullptr);
+  learner::write_null();
 }
 
 TEST(Acts, Todo) {
   step("about to call a stub");
   RT_TODO("1.6");
 }
+
+TEST(Acts, DiesAsItShould) { EXPECT_DEATH(learner::abort_here(), "abort.. was called"); }
+
+// Busy for longer than a hang takes, but in a child: whoever waits for that one does not hang.
+TEST(Acts, WaitsForABusyChild) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    timespec used{};
+    while (used.tv_sec < 4) ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    ::_exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(Acts, LogsManySteps) {
+  for (int i = 1; i <= 1000; ++i) step("step " + std::to_string(i));
+  FAIL() << "enough";
+}
+
+TEST(Acts, SaysWhatIsNotUtf8) { FAIL() << "bytes: \xff\xc0\x80 \x01 \"quoted\" back\\slash é"; }
 
 TEST(Acts, TodoInADeathTest) { EXPECT_DEATH(RT_TODO("1.6"), "a message of the exercise's own"); }
 
