@@ -294,7 +294,8 @@ def validate(root: Path, catalog: Catalog | None = None) -> list[Problem]:
         try:
             lesson = load(root, module)
         except LessonError as error:
-            problems.append(Problem(f"{module.name}/README.md", 0, str(error)))
+            name = f"{module.name}/README.md"
+            problems.append(Problem(name, 0, str(error).removeprefix(f"{name} ")))
             continue
         problems += check(lesson, module)
         problems += dead_links(lesson, root)

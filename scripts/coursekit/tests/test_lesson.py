@@ -106,7 +106,7 @@ def test_a_missing_and_an_unreadable_lesson_are_named(root: Path) -> None:
     (root / NAME).unlink()
     (root / "module0-problem/README.md").write_bytes(b"\xff\xfe")
     said = " ".join(map(str, lessons.validate(root)))
-    assert "module0-problem/README.md is not UTF-8 text" in said and f"{NAME} is missing" in said
+    assert "module0-problem/README.md: is not UTF-8 text" in said and f"{NAME}: is missing" in said
 
 
 def test_links_that_lead_nowhere_become_their_text() -> None:
