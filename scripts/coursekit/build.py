@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,6 +240,41 @@ def _stream(command: Sequence[str], cwd: Path, feed: Callable[[str], None]) -> i
 # ---- build --------------------------------------------------------------------------------------
 
 
+def _inputs(root: Path) -> dict[str, list[int]]:
+    """Size and time of every file of the course that a compiler may read."""
+    found: dict[str, list[int]] = {}
+    for top in (root, root / "solutions"):
+        for pattern in ("module*/include/rt/*.h", "module*/src/*.cc", "module*/tests/*.cc", "module*/demo/*.cc"):
+            for path in top.glob(pattern):
+                try:
+                    info = path.stat()
+                except OSError:
+                    continue
+                found[str(path)] = [info.st_mtime_ns, info.st_size]
+    return found
+
+
+def freshen(folder: Path, root: Path, now_ns: int) -> None:
+    """Makes ninja see files that were replaced by older ones: a restored backup, an unpacked archive.
+
+    ninja compares times, so a file older than its object counts as built, whatever is in it. A file
+    that is not as it was at the last build, and is older than that build, gets the present time.
+    """
+    memory = folder / "course-inputs.json"
+    try:
+        before = json.loads(memory.read_text("utf-8"))
+        built_at, files = int(before["built_at"]), dict(before["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        built_at, files = 0, {}
+    for path, seen in _inputs(root).items():
+        if files.get(path, seen) != seen and seen[0] <= built_at:
+            try:
+                os.utime(path)
+            except OSError:
+                pass  # not ours to touch; nothing else can be done
+    memory.write_text(json.dumps({"built_at": now_ns, "files": _inputs(root)}), "utf-8")
+
+
 def build(
     checkout: Checkout,
     configuration: Configuration,
@@ -254,6 +290,7 @@ def build(
     folder = configuration.folder(checkout)
     if not targets:
         return Built({}, ())
+    freshen(folder, checkout.root, time.time_ns())
     reader = NinjaReader(lambda done, total, what: progress(_friendly(what), done, total))
     command = [tool("ninja"), "-C", str(folder), "-k", "0", "-j", str(jobs or default_jobs()), *targets]
     status = _stream(command, checkout.root, reader.feed)
@@ -273,6 +310,8 @@ def build(
 
 def _friendly(description: str) -> str:
     """What ninja does, in a learner's words: the file, not the command."""
+    if "Re-running CMake" in description:
+        return "configuring"
     match = re.search(r"\.dir/(?:.*/)?([\w.-]+?)\.o$", description) or re.search(r"/([\w.-]+)$", description)
     verb = "linking" if "Linking" in description else "compiling" if "Building" in description else "building"
     if match and match[1].startswith("cmake_pch"):

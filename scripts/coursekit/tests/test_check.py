@@ -1,0 +1,386 @@
+"""check and status from end to end, in a small course of three exercises.
+
+Its tests are plain programs that speak the protocol, so that all of this takes seconds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+COURSEKIT = Path(__file__).resolve().parents[1]
+
+CMAKE = """
+cmake_minimum_required(VERSION 3.25)
+project(small LANGUAGES CXX)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(mine ${CMAKE_SOURCE_DIR}/module1-x)
+set(reference ${CMAKE_SOURCE_DIR}/solutions/module1-x)
+function(one target name)
+  add_executable(${target} module1-x/tests/${target}.cc)
+  foreach(other alpha beta)
+    set(from ${reference})
+    if(RT_PRIOR STREQUAL "mine" OR (other STREQUAL name AND NOT RT_SUBJECT STREQUAL "solutions"))
+      set(from ${mine})
+    endif()
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/overlay/${name}/rt/${other}.h CONTENT "#include \\"${from}/include/rt/${other}.h\\"\\n")
+  endforeach()
+  target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/overlay/${name} ${CMAKE_SOURCE_DIR}/module1-x/given)
+endfunction()
+one(alpha_test alpha)
+one(beta_test beta)
+one(beta_stress_test beta)
+"""
+
+PRESETS = {
+    "version": 6,
+    "configurePresets": [
+        {
+            "name": name,
+            "generator": "Ninja",
+            "binaryDir": "${sourceDir}/build/${presetName}",
+            "cacheVariables": {"RT_SUBJECT": subject, "RT_PRIOR": prior, "CMAKE_CXX_FLAGS": "-Wall"},
+        }
+        for name, subject, prior in (
+            ("learner", "learner", "solutions"),
+            ("solutions", "solutions", "solutions"),
+            ("whole", "learner", "mine"),
+        )
+    ],
+}
+
+EXERCISES = """
+module = "module1-x"
+title = "What is small?"
+[[exercise]]
+id = "1.1"
+slug = "alpha"
+title = "The first letter"
+files = ["include/rt/alpha.h"]
+points = 10
+minutes = 5
+forbid = [{ pattern = '\\bgoto\\b', hint = "a loop says it better" }]
+[[exercise]]
+id = "1.2"
+slug = "beta"
+title = "The second letter"
+files = ["include/rt/beta.h"]
+needs = ["1.1"]
+points = 20
+minutes = 5
+"""
+
+KIT = r"""
+#pragma once
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+[[noreturn]] inline void todo(const char* id) {
+  std::fprintf(stderr, "exercise %s is not written yet\n", id);
+  std::_Exit(42);
+}
+#define RT_TODO(id) todo(id)
+inline void say(const std::string& text) {
+  const char* fd = std::getenv("RT_RESULT_FD");
+  if (fd && write(std::atoi(fd), (text + "\n").c_str(), text.size() + 1) < 0) std::_Exit(9);
+}
+inline int run(int argc, char** argv, const char* suite, bool (*test)()) {
+  if (argc > 1 && std::strcmp(argv[1], "--gtest_list_tests") == 0) return std::printf("%s.\n  Works\n", suite) < 0;
+  const std::string name = std::string("\"test\":\"") + suite + ".Works\"";
+  say("{\"event\":\"start\"," + name + "}");
+  const bool ok = test();
+  if (!ok) say("{\"event\":\"failure\"," + name + ",\"file\":\"" __FILE__ "\",\"line\":5,\"message\":\"expected 1\"}");
+  say("{\"event\":\"end\"," + name + ",\"ok\":" + (ok ? "true" : "false") + "}");
+  return ok ? 0 : 1;
+}
+"""
+
+ALPHA = '#pragma once\n#include "kit.h"\ninline int alpha() {\n  return 1;\n}\n'
+ALPHA_STUB = ALPHA.replace("return 1;", 'RT_TODO("1.1");')
+BETA = '#pragma once\n#include "rt/alpha.h"\ninline int beta() {\n  return alpha() + 1;\n}\n'
+BETA_STUB = BETA.replace("return alpha() + 1;", 'RT_TODO("1.2");')
+
+
+def test_source(name: str, suite: str, expected: int) -> str:
+    return (
+        f'#include "kit.h"\n#include "rt/{name}.h"\n'
+        f'int main(int c, char** v) {{ return run(c, v, "{suite}", [] {{ return {name}() == {expected}; }}); }}\n'
+    )
+
+
+test_source.__test__ = False  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Tree:
+    root: Path
+
+    def learner(self, name: str) -> Path:
+        return self.root / "module1-x/include/rt" / f"{name}.h"
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "XDG_CACHE_HOME": str(self.root.parent / "cache")}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-I", str(self.root / "scripts/coursekit"), *arguments]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, check=False, env=self.environment(), cwd="/"
+        )
+
+    def states(self, *arguments: str) -> dict[str, str]:
+        answer = self.run("check", "--json", *arguments)
+        assert answer.stdout, answer.stderr
+        return {e["id"]: e["state"] for e in json.loads(answer.stdout)["exercises"]}
+
+
+@pytest.fixture(scope="module")
+def built_tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    root = tmp_path_factory.mktemp("a place") / "my course"
+    module = root / "module1-x"
+    for folder in ("include/rt", "tests", "given"):
+        (module / folder).mkdir(parents=True)
+    (root / "solutions/module1-x/include/rt").mkdir(parents=True)
+    (root / "CMakeLists.txt").write_text(CMAKE)
+    (root / "CMakePresets.json").write_text(json.dumps(PRESETS))
+    (module / "exercises.toml").write_text(EXERCISES)
+    (module / "given/kit.h").write_text(KIT)
+    (module / "tests/alpha_test.cc").write_text(test_source("alpha", "Alpha", 1))
+    (module / "tests/beta_test.cc").write_text(test_source("beta", "Beta", 2))
+    (module / "tests/beta_stress_test.cc").write_text(test_source("beta", "BetaStress", 2))
+    for name, text in (("alpha", ALPHA), ("beta", BETA)):
+        (root / f"solutions/module1-x/include/rt/{name}.h").write_text(text)
+    shutil.copytree(COURSEKIT, root / "scripts/coursekit", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    return Tree(root)
+
+
+@pytest.fixture
+def tree(built_tree: Tree) -> Iterator[Tree]:
+    """Untouched stubs and no progress; what is built stays built."""
+    for name, text in (("alpha", ALPHA_STUB), ("beta", BETA_STUB)):
+        path = built_tree.learner(name)
+        if path.is_dir():
+            path.rmdir()
+        path.write_text(text)
+    (built_tree.root / ".course/progress.json").unlink(missing_ok=True)
+    yield built_tree
+
+
+def test_a_first_check_says_what_to_read_and_to_write(tree: Tree) -> None:
+    answer = tree.run("check")
+    assert answer.returncode == 1
+    assert "1.1" in answer.stdout and "not written yet" in answer.stdout
+    assert "scripts/course lesson 1.1" in answer.stdout
+    assert "module1-x/include/rt/alpha.h:4" in answer.stdout
+    assert "1.2" not in answer.stdout
+    assert "\x1b" not in answer.stdout + answer.stderr
+
+
+def test_stubs_are_all_unwritten(tree: Tree) -> None:
+    assert tree.states("all") == {"1.1": "todo", "1.2": "todo"}
+
+
+def test_a_pass_is_remembered_and_shows_the_next(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA)
+    answer = tree.run("check", "1.1")
+    assert answer.returncode == 0
+    assert "next: 1.2 The second letter" in answer.stdout
+    status = json.loads(tree.run("status", "--json").stdout)
+    assert [e["state"] for e in status["exercises"]] == ["done", "todo"]
+    assert (status["done"], status["points"], status["points_possible"]) == (1, 10, 30)
+    assert tree.run("check").stdout.startswith("○ 1.2")  # on with the next one
+
+
+def test_all_done(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA)
+    tree.learner("beta").write_text(BETA)
+    assert tree.run("check", "all").returncode == 0
+    answer = tree.run("check")
+    assert answer.returncode == 0
+    assert "every exercise is done" in answer.stdout
+
+
+def test_a_failing_test_is_shown_with_its_place(tree: Tree) -> None:
+    tree.learner("beta").write_text(BETA.replace("+ 1", "+ 2"))
+    answer = tree.run("check", "beta")
+    assert answer.returncode == 1
+    for part in ("Beta.Works (unit) failed", "expected 1", "module1-x/given/kit.h:5", "stress", "scripts/course hint 1.2"):
+        assert part in answer.stdout
+
+
+def test_a_syntax_error_breaks_its_own_exercise_only(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA.replace("return 1;", "return 1"))
+    assert tree.states("all") == {"1.1": "broken", "1.2": "todo"}
+    answer = tree.run("check", "1.1")
+    assert answer.returncode == 1
+    assert "module1-x/include/rt/alpha.h:4" in answer.stdout
+    assert "expected" in answer.stdout
+    message = json.loads(tree.run("check", "1.1", "--json").stdout)["exercises"][0]["message"]
+    assert message.startswith("module1-x/include/rt/alpha.h:4: expected")
+
+
+def test_on_ones_own_code_a_broken_need_blocks(tree: Tree) -> None:
+    tree.learner("beta").write_text(BETA)
+    assert tree.states("1.2") == {"1.2": "pass"}
+    assert tree.states("1.2", "--mine") == {"1.2": "blocked"}  # 1.1 is a stub
+    tree.learner("alpha").write_text(ALPHA.replace("return 1;", "return 1"))
+    answer = tree.run("check", "1.2", "--mine")
+    assert "blocked" in answer.stdout and "1.1 (alpha), which does not compile" in " ".join(answer.stdout.split())
+    tree.learner("alpha").write_text(ALPHA)
+    assert tree.states("1.2", "--mine") == {"1.2": "pass"}
+
+
+def test_the_reference(tree: Tree) -> None:
+    assert tree.states("all", "--solutions") == {"1.1": "pass", "1.2": "pass"}
+    assert tree.run("status").stdout.count("not written") == 2  # it is nobody's progress
+
+
+def test_forbidden_words_fail_with_their_hint(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA.replace("return 1;", "goto end;\nend:\n  return 1;"))
+    answer = tree.run("check", "1.1")
+    assert answer.returncode == 1
+    assert "A loop says it better." in answer.stdout
+    assert "module1-x/include/rt/alpha.h:4" in answer.stdout
+
+
+def test_files_that_are_no_source_files(tree: Tree) -> None:
+    path = tree.learner("alpha")
+    for data, says in ((b"", "is empty"), (b"\xff\n", "not UTF-8")):
+        path.write_bytes(data)
+        assert says in tree.run("check", "1.1").stdout
+    path.unlink()
+    answer = tree.run("check", "all")
+    assert "is missing" in answer.stdout and "scripts/course reset 1.1" in answer.stdout
+    assert "1 not written yet" in answer.stdout  # the other one was checked all the same
+    path.write_text(ALPHA)
+    assert tree.states("1.1") == {"1.1": "pass"}
+
+
+def test_a_file_replaced_by_an_older_one_is_built_again(tree: Tree) -> None:
+    path = tree.learner("alpha")
+    path.write_text(ALPHA)
+    assert tree.states("1.1") == {"1.1": "pass"}
+    path.write_text(ALPHA.replace("return 1;", "return 77;"))
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert tree.states("1.1") == {"1.1": "fail"}
+
+
+def test_json_is_one_object_of_the_promised_shape(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA)
+    answer = tree.run("check", "all", "--json")
+    assert answer.returncode == 1
+    data: dict[str, Any] = json.loads(answer.stdout)
+    assert {key: data[key] for key in ("passed", "failed", "todo", "broken", "blocked")} == {
+        "passed": 1, "failed": 0, "todo": 1, "broken": 0, "blocked": 0,
+    }  # fmt: skip
+    first = data["exercises"][0]
+    assert (first["id"], first["slug"], first["module"], first["points"]) == ("1.1", "alpha", "module1-x", 10)
+    (test,) = first["tests"]
+    assert set(test) == {"name", "kind", "state", "message", "seconds"}
+    assert (test["name"], test["kind"], test["state"]) == ("Alpha.Works", "unit", "pass")
+
+
+def test_wrong_commands(tree: Tree) -> None:
+    for arguments, says in (
+        (("check", "1.11"), "Did you mean 1.2?"),
+        (("check", "alhpa"), "Did you mean 1.1?"),
+        (("check", "module7"), "Did you mean module1?"),
+        (("chekc",), "Did you mean `check`?"),
+        (("1.2",), "Did you mean `check 1.2`?"),
+        (("check", "--sanitize", "everything"), "is not one of"),
+        (("check", "--solutions", "--mine"), "choose one"),
+        (("check", "--cxx", "no-such-compiler", "1.1"), "no compiler 'no-such-compiler'"),
+    ):
+        answer = tree.run(*arguments)
+        assert answer.returncode == 2, arguments
+        assert says in " ".join(answer.stderr.split()), arguments
+        assert answer.stdout == ""
+
+
+def test_an_old_compiler(tree: Tree, tmp_path: Path) -> None:
+    old = tmp_path / "g++-9"
+    old.write_text("#!/bin/sh\necho 'g++ (Debian 9.3.0-1) 9.3.0'\n")
+    old.chmod(0o755)
+    answer = tree.run("check", "1.1", "--cxx", str(old))
+    assert answer.returncode == 3
+    assert "g++ 12 or later" in " ".join(answer.stderr.split())
+
+
+def test_the_second_of_two_waits_and_says_for_whom(tree: Tree) -> None:
+    (tree.root / ".course").mkdir(exist_ok=True)
+    with open(tree.root / ".course/lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("process 4711: course check all\n")
+        lock.flush()
+        second = subprocess.Popen(
+            tree.command("check", "1.1"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=tree.environment()
+        )
+        assert second.stderr is not None
+        line = second.stderr.readline()
+        assert b"process 4711: course check all" in line
+        assert second.poll() is None
+    out, _ = second.communicate()
+    assert b"not written yet" in out
+
+
+def test_an_interrupt_while_building_breaks_nothing(tree: Tree, tmp_path: Path) -> None:
+    """The compiler is one that waits, so that the interrupt always comes while it runs."""
+    mark = tmp_path / "compiling"
+    slow = tmp_path / "slow-g++"
+    slow.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *alpha_test.cc.o*) echo $$ >"{mark}"; [ -e "{tmp_path}/go" ] || sleep 1000;; esac\n'
+        'exec g++ "$@"\n'
+    )
+    slow.chmod(0o755)
+    tree.learner("alpha").write_text(ALPHA)
+    child = subprocess.Popen(
+        tree.command("check", "1.1", "--cxx", str(slow)),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tree.environment(), start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text()) and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate()
+    assert child.returncode == 130
+    assert b"Stopped" in err
+    state = Path(f"/proc/{int(mark.read_text())}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] in "ZX"
+    (tmp_path / "go").touch()
+    assert tree.states("1.1", "--cxx", str(slow)) == {"1.1": "pass"}
+
+
+def test_a_checkout_that_cannot_be_written_to_is_built_elsewhere(tree: Tree) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    tree.root.chmod(0o555)
+    (tree.root / "build").chmod(0o555)
+    try:
+        answer = tree.run("check", "1.1")
+        assert "cannot be written to" in answer.stderr
+        assert (tree.root.parent / "cache/course").is_dir()
+    finally:
+        tree.root.chmod(0o755)
+        (tree.root / "build").chmod(0o755)
+
+
+def test_warns_of_an_awaited_aggregate(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA + "#define UNUSED co_await Sleep{5}\n")
+    answer = tree.run("check", "1.1")
+    assert answer.returncode == 0
+    assert "g++ 12 destroys this temporary twice" in " ".join(answer.stdout.split())
