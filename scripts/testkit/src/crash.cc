@@ -96,9 +96,9 @@ void install_crash_reports() {
 
   struct sigaction action {};
   action.sa_sigaction = &on_fatal_signal;
-  action.sa_flags = SA_SIGINFO | SA_RESETHAND | SA_ONSTACK;
+  action.sa_flags = static_cast<int>(SA_SIGINFO | SA_RESETHAND | SA_ONSTACK);
   ::sigemptyset(&action.sa_mask);
-  ::sigaction(SIGABRT, &action, nullptr);
+  install_handler(SIGABRT, action);
   // AddressSanitizer and ThreadSanitizer report the others better themselves.
   if (__asan_init != nullptr || __tsan_init != nullptr) return;
   static char alternate_stack[1 << 16];
@@ -106,7 +106,7 @@ void install_crash_reports() {
   stack.ss_sp = alternate_stack;
   stack.ss_size = sizeof alternate_stack;
   ::sigaltstack(&stack, nullptr);
-  for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) ::sigaction(number, &action, nullptr);
+  for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) install_handler(number, action);
 }
 
 }  // namespace testkit::internal

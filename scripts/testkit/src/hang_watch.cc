@@ -165,7 +165,7 @@ void report_hang(const std::string& what_was_seen, const std::vector<pid_t>& thr
     ++number;
     report += "\nThread " + std::to_string(number);
     if (id == ::getpid()) report += ", the test's own";
-    report += ":\n" + describe(capture_thread(id), "  ");
+    report += ":\n" + describe_thread(id, "  ");
   }
   // First without the notes: they are the test's code, and may crash.
   std::fflush(stdout);

@@ -264,9 +264,19 @@ std::string readable(std::string_view f) {
     if (underscore != std::string::npos) name[underscore] = '.';
     return (in_lambda ? "a lambda in test " : "test ") + name;
   }
+  for (const std::string_view lambda : {"::{lambda", "::$_", "::'lambda"}) {
+    if (const std::size_t at = f.find(lambda); at != std::string_view::npos) {
+      return "a lambda in " + readable(f.substr(0, at));
+    }
+  }
+  constexpr std::string_view kAnonymous = "(anonymous namespace)::";
   std::string out;
   int depth = 0;
   for (std::size_t i = 0; i < f.size(); ++i) {
+    if (f.substr(i, kAnonymous.size()) == kAnonymous) {
+      i += kAnonymous.size() - 1;
+      continue;
+    }
     const char c = f[i];
     const bool is_operator = i >= 8 && f.substr(i - 8, 8) == "operator";
     if ((c == '<' || c == '(') && !is_operator) {
@@ -324,43 +334,7 @@ std::string our_frames(const std::vector<Frame>& frames, const std::string& inde
   return out;
 }
 
-}  // namespace
-
-void install_stack_capture() {
-  // The first call may set the unwinder up, which is not for a signal handler.
-  static_cast<void>(capture_here(nullptr));
-
-  // The C library's own sigaction: that of ThreadSanitizer would hold the signal back until the
-  // thread next calls into its runtime, which a thread that waits for a mutex never does.
-  using Sigaction = int (*)(int, const struct sigaction*, struct sigaction*);
-  Sigaction install = &::sigaction;
-  if (void* const libc = ::dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD); libc != nullptr) {
-    if (void* const found = ::dlsym(libc, "sigaction"); found != nullptr) {
-      install = reinterpret_cast<Sigaction>(found);
-    }
-  }
-  struct sigaction action {};
-  action.sa_sigaction = &on_capture_signal;
-  action.sa_flags = SA_SIGINFO | SA_RESTART;
-  ::sigfillset(&action.sa_mask);
-  install(capture_signal(), &action, nullptr);
-}
-
-Stack capture_thread(pid_t id) {
-  Stack stack;
-  if (ask(id)) stack = g_request.stack;
-  return stack;
-}
-
-Stack capture_here(void* ucontext) {
-  Stack stack;
-  capture_into(stack, ucontext);
-  return stack;
-}
-
-std::string describe(const Stack& stack, const std::string& indent) {
-  if (stack.size == 0) return indent + "(its stack could not be taken)\n";
-  const std::vector<Frame> frames = symbolize_all(stack);
+std::string describe(const std::vector<Frame>& frames, const std::string& indent) {
   // What the foreign function that our code called waits for: the outermost one knows best.
   const auto first = std::find_if_not(frames.begin(), frames.end(), &is_foreign);
   std::string_view waiting;
@@ -370,6 +344,52 @@ std::string describe(const Stack& stack, const std::string& indent) {
   std::string out;
   if (!waiting.empty()) out += indent + std::string(waiting) + "\n";
   return out + (first == frames.end() ? all_names(frames, indent) : our_frames(frames, indent));
+}
+
+}  // namespace
+
+void install_handler(int signal_number, const struct sigaction& action) {
+  using Sigaction = int (*)(int, const struct sigaction*, struct sigaction*);
+  Sigaction install = &::sigaction;
+  if (void* const libc = ::dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD); libc != nullptr) {
+    if (void* const found = ::dlsym(libc, "sigaction"); found != nullptr) {
+      install = reinterpret_cast<Sigaction>(found);
+    }
+  }
+  install(signal_number, &action, nullptr);
+}
+
+void install_stack_capture() {
+  // The first call may set the unwinder up, which is not for a signal handler.
+  static_cast<void>(capture_here(nullptr));
+
+  struct sigaction action {};
+  action.sa_sigaction = &on_capture_signal;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  ::sigfillset(&action.sa_mask);
+  install_handler(capture_signal(), action);
+}
+
+std::string describe_thread(pid_t id, const std::string& indent) {
+  // A thread that runs may be met where nothing can be unwound, such as inside a sanitizer.
+  constexpr int kTries = 10;
+  for (int i = 1;; ++i) {
+    if (!ask(id)) return indent + "(its stack could not be taken)\n";
+    const std::vector<Frame> frames = symbolize_all(g_request.stack);
+    if (i == kTries || !std::all_of(frames.begin(), frames.end(), &is_foreign)) {
+      return describe(frames, indent);
+    }
+  }
+}
+
+Stack capture_here(void* ucontext) {
+  Stack stack;
+  capture_into(stack, ucontext);
+  return stack;
+}
+
+std::string describe(const Stack& stack, const std::string& indent) {
+  return describe(symbolize_all(stack), indent);
 }
 
 std::string called_from(const std::string& indent) {

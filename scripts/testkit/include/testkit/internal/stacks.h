@@ -2,6 +2,7 @@
 // file and line. Frames of libc, the C++ library, GoogleTest and the test kit are left out.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <string>
@@ -12,15 +13,20 @@ inline constexpr int kMaxFrames = 200;
 
 struct Stack {
   void* pcs[kMaxFrames];
-  int size = 0;  // 0: it could not be taken.
+  int size = 0;
 };
 
-// Makes capture_thread() possible. Called once, before any other thread starts.
+// Installs a handler by the C library's own sigaction(). ThreadSanitizer's would hold a signal back
+// until the thread next calls into its runtime, which a thread that waits for a mutex never does.
+void install_handler(int signal_number, const struct sigaction& action);
+
+// Makes describe_thread() possible. Called once, before any other thread starts.
 void install_stack_capture();
 
-// The stack of thread `id` of this process, taken by a signal to it. Size 0 if the thread does not
-// answer within a few seconds. For one caller at a time, and not for the calling thread itself.
-Stack capture_thread(pid_t id);
+// The stack of thread `id` of this process, taken by a signal to it, as describe() words it. Says
+// so if the thread does not answer within a few seconds. For one caller at a time, and not for the
+// calling thread itself.
+std::string describe_thread(pid_t id, const std::string& indent);
 
 // The calling thread's stack. `ucontext` is what a signal handler was given (the stack then starts
 // at the interrupted instruction), or null.
