@@ -28,14 +28,15 @@ def hints_of(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> tuple[
     return lessons.section_of(lesson, exercise).hints
 
 
-def next_hint(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> Shown:
-    """The next hint; it counts as given."""
+def next_hint(checkout: Checkout, catalog: Catalog, exercise: Exercise, *, commands: bool = True) -> Shown:
+    """The next hint; it counts as given. `commands`: say what to type for the next one."""
     hints = hints_of(checkout, catalog, exercise)
     given = min(seen(checkout, exercise), len(hints))
     if given == len(hints):
         return Shown(_no_more(catalog, exercise, len(hints)), 0)
     progress.update(checkout, {exercise.id: {"hints": given + 1}})
-    return Shown(_one(exercise, hints, given) + _after(exercise, given + 1, len(hints)), given + 1)
+    after = _after(exercise, given + 1, len(hints)) if commands else ""
+    return Shown(_one(exercise, hints, given) + after, given + 1)
 
 
 def given_again(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> Shown:

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich import box
@@ -178,13 +178,26 @@ def pager() -> list[str]:
     return command
 
 
-def paged(said: str) -> bool:
-    """Shows the text in a pager; False when there is none."""
+def coloured(lines: Iterable[text.Line], *, colour: bool) -> str:
+    """Lines as text.write would print them on a terminal, for a pager to show."""
+    out = io.StringIO()
+    if not colour:
+        text.write(lines, out)
+        return out.getvalue()
+    console = Console(file=out, force_terminal=True, color_system="standard", highlight=False, soft_wrap=True)
+    for spans in lines:
+        console.print(Text.assemble(*((span.text, span.style) for span in spans)))
+    return out.getvalue()
+
+
+def paged(said: str, *, stay: bool = False) -> bool:
+    """Shows the text in a pager; False when there is none. `stay`: a short text does not end it at once."""
     command = pager()
     if not command:
         return False
     # -R is what lets colours through; a less that was asked for by name may have no options at all.
-    environment = {**os.environ, "LESS": os.environ.get("LESS", "") + " -R", "LESSCHARSET": "utf-8"}
+    options = os.environ.get("LESS", "") + " -R" + (" -+F -+E -+e" if stay else "")
+    environment = {**os.environ, "LESS": options.strip(), "LESSCHARSET": "utf-8"}
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
     except OSError:

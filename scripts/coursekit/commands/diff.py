@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import sys
 
@@ -89,22 +88,6 @@ def show(lines: list[Line], *, page: bool) -> None:
     if page and sys.stdout.isatty() and len(lines) >= shutil.get_terminal_size().lines:
         from coursekit import markdown
 
-        said = io.StringIO()
-        text_write(lines, said, colour=text.wants_colour(sys.stdout))
-        if markdown.paged(said.getvalue()):
+        if markdown.paged(markdown.coloured(lines, colour=text.wants_colour(sys.stdout))):
             return
     text.write(lines)
-
-
-def text_write(lines: list[Line], out: io.StringIO, *, colour: bool) -> None:
-    from coursekit import text
-
-    if not colour:
-        text.write(lines, out)
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(file=out, force_terminal=True, color_system="standard", highlight=False, soft_wrap=True)
-    for spans in lines:
-        console.print(Text.assemble(*((span.text, span.style) for span in spans)))
