@@ -1,6 +1,5 @@
 #include "rt/line_machine.h"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 
