@@ -94,6 +94,10 @@ std::vector<int> make_bells(int n, int flags, int& error) {
     const int bell = ::eventfd(0, EFD_CLOEXEC | flags);
     if (bell < 0) {
       error = errno;
+      for (int spare = 0; spare < 8 && !bells.empty(); ++spare) {  // to read /proc with
+        ::close(bells.back());
+        bells.pop_back();
+      }
       break;
     }
     bells.push_back(bell);
