@@ -290,6 +290,7 @@ def build(
     folder = configuration.folder(checkout)
     if not targets:
         return Built({}, ())
+    progress("building", 0, 0)
     freshen(folder, checkout.root, time.time_ns())
     reader = NinjaReader(lambda done, total, what: progress(_friendly(what), done, total))
     command = [tool("ninja"), "-C", str(folder), "-k", "0", "-j", str(jobs or default_jobs()), *targets]
@@ -309,14 +310,13 @@ def build(
 
 
 def _friendly(description: str) -> str:
-    """What ninja does, in a learner's words: the file, not the command."""
+    """What ninja has done, in a learner's words: the file, not the command."""
     if "Re-running CMake" in description:
         return "configuring"
     match = re.search(r"\.dir/(?:.*/)?([\w.-]+?)\.o$", description) or re.search(r"/([\w.-]+)$", description)
-    verb = "linking" if "Linking" in description else "compiling" if "Building" in description else "building"
     if match and match[1].startswith("cmake_pch"):
-        return "compiling the precompiled headers"
-    return f"{verb} {match[1]}" if match else verb
+        return "built the precompiled headers"
+    return f"built {match[1]}" if match else "building"
 
 
 def _blame(folder: Path, targets: Sequence[str], failed: Sequence[Edge]) -> dict[str, Diagnostic]:

@@ -38,23 +38,18 @@ def _counted(what: str, done: int, total: int) -> str:
 
 
 class Plain:
-    """For a pipe or a file: the first line at once, then at most one every five seconds."""
+    """For a pipe or a file: a line every few seconds, and none when it is over before that."""
 
     def __init__(self, stream: TextIO, pause: float = 5.0) -> None:
         self._stream = stream
         self._pause = pause
-        self._last: float | None = None
-        self._phase = ""
+        self._last = time.monotonic()
 
     def progress(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        phase = what.split(" ")[0]
-        first_of_many = phase != self._phase and self._last is None and total != 1
-        if first_of_many or (self._last is not None and now - self._last >= self._pause):
+        # Configuring takes a while and says nothing, so it is announced.
+        if what.startswith("configuring") or now - self._last >= self._pause:
             print(_counted(what, done, total), file=self._stream, flush=True)
-            self._last = now
-            self._phase = phase
-        elif self._last is None:
             self._last = now
 
     def say(self, message: str) -> None:

@@ -1,0 +1,177 @@
+"""What a person reads: every state, at 80 columns, without a terminal."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from coursekit import report, text
+from coursekit.catalog import Catalog, Exercise, Module
+from coursekit.check import Result, next_unfinished, verdict
+from coursekit.compiler import Diagnostic
+from coursekit.paths import Checkout
+from coursekit.report import Look
+from coursekit.runner import Failure, TestResult
+from coursekit.sources import Place
+from coursekit.ui import Plain
+
+
+def exercise(number: int, slug: str, *, stretch: bool = False) -> Exercise:
+    return Exercise(
+        id=f"1.{number}",
+        slug=slug,
+        title=f"About {slug}",
+        module="module1-executor",
+        files=(f"include/rt/{slug}.h",),
+        needs=(),
+        points=10,
+        minutes=30,
+        stretch=stretch,
+        kind="code",
+        forbid=(),
+    )
+
+
+FIRST, SECOND, STAR, LAST = exercise(1, "waker"), exercise(2, "block_on"), exercise(3, "extra", stretch=True), exercise(4, "join")
+ROOT = Path("/my course")
+CHECKOUT = Checkout(ROOT, ROOT / ".course", ROOT / "build", read_only=False)
+CATALOG = Catalog(ROOT, (Module("module1-executor", 1, "Who?", (FIRST, SECOND, STAR, LAST)),))
+FILES = ("module1-executor/include/rt/waker.h",)
+
+
+def shown(*results: Result, look: Look = Look(), following: Exercise | None = None) -> str:
+    return report.as_text(report.check_report(results, CHECKOUT, CATALOG, look, following))
+
+
+def test_a_failure_shows_the_first_test_in_full_and_the_others_as_a_line() -> None:
+    tests = (
+        TestResult("Waker.Good", "unit", "pass"),
+        TestResult(
+            "Waker.WakesTheNewestWakerOnly",
+            "unit",
+            "fail",
+            "x",
+            failures=(Failure("/my course/module1-executor/tests/waker_test.cc", 41, "Expected: 1\n  Actual: 2\n" + "word " * 40),),
+        ),
+        TestResult("Waker.Other", "unit", "fail", failures=(Failure("/my course/module1-executor/tests/waker_test.cc", 99, "no"),)),
+        TestResult("Waker.Dies", "unit", "crash", "ended by SIGSEGV"),
+    )
+    answer = shown(Result(FIRST, "fail", FILES, "", tests, skipped=("stress", "system")))
+    assert "3 of 4 tests fail" in answer
+    assert "    Expected: 1\n      Actual: 2" in answer
+    assert "module1-executor/tests/waker_test.cc:41" in answer
+    assert "Waker.Other (unit) failed at module1-executor/tests/waker_test.cc:99" in answer
+    assert "Waker.Dies (unit) crashed: ended by SIGSEGV" in answer
+    assert "Waker.Good" not in answer
+    assert "its stress and system tests" in answer
+    assert "hint: scripts/course hint 1.1" in answer
+    assert max(map(len, answer.splitlines())) <= 80
+
+
+def test_a_hang_shows_who_waits() -> None:
+    test = TestResult("Waker.Waits", "unit", "hang", "All 2 threads sleep.\nThread 1\n  in park /my course/module1-executor/a.h:3")
+    answer = shown(Result(FIRST, "fail", FILES, "", (test,)))
+    assert "Waker.Waits (unit) hangs" in answer
+    assert "in park module1-executor/a.h:3" in answer
+
+
+def test_an_error_outside_of_the_learners_file_names_the_way_to_it() -> None:
+    error = Diagnostic("/my course/module1-executor/include/rt/poll.h", 20, 5, "static assertion failed", (), ("/my course/" + FILES[0] + ":12",))
+    answer = shown(Result(FIRST, "broken", FILES, "", error=error))
+    assert "module1-executor/include/rt/poll.h:20:5" in answer
+    assert "on the way from module1-executor/include/rt/waker.h:12" in answer
+
+
+def test_a_missing_definition_is_explained() -> None:
+    answer = shown(Result(FIRST, "broken", FILES, "", error=Diagnostic("", 0, 0, "undefined symbol: rt::f()")))
+    assert "nothing defines it" in answer
+
+
+def test_several_exercises_get_a_line_each_and_a_total() -> None:
+    answer = shown(
+        Result(FIRST, "pass", FILES, "", (TestResult("A.B", "unit", "pass", seconds=0.5),)),
+        Result(SECOND, "todo", FILES),
+        Result(LAST, "blocked", FILES, "needs 1.2 (block_on), which is not written yet", blocked_by="1.2"),
+    )
+    assert "3 exercises: 1 pass, 1 blocked, 1 not written yet" in answer
+    assert "Needs 1.2 (block_on), which is not written yet." in answer
+    assert "first to write: scripts/course lesson 1.2" in answer
+
+
+def test_without_unicode() -> None:
+    answer = shown(Result(FIRST, "pass", FILES), look=Look(unicode=False), following=SECOND)
+    assert answer.isascii()
+    assert "next: 1.2 About block_on" in answer
+
+
+def test_compiler_warnings_and_notices_are_a_word_not_a_failure() -> None:
+    answer = shown(
+        Result(
+            FIRST,
+            "pass",
+            FILES,
+            notices=(Place(FILES[0], 3, "", "name it first"),),
+            warnings=(Diagnostic("/my course/" + FILES[0], 9, 1, "unused variable"),) * 2,
+        )
+    )
+    assert f"warning: {FILES[0]}:3: name it first" in answer
+    assert f"{FILES[0]}:9:1" in answer and "1 more compiler warnings" in answer
+
+
+def verdict_of(*states: str, todo: str = "1.1") -> tuple[str, str, str]:
+    return verdict(FIRST, [TestResult("S.T", "unit", state, "m", todo=todo if state == "todo" else "") for state in states], ())
+
+
+def test_verdicts() -> None:
+    assert verdict_of("pass", "pass")[0] == "pass"
+    assert verdict_of("pass", "todo")[0] == "todo"
+    assert verdict_of("todo", "fail")[0] == "fail"
+    assert verdict_of("hang")[0] == "fail"
+    assert verdict_of()[0] == "fail"
+    assert verdict_of("pass", "todo", todo="0.3") == ("blocked", "needs 0.3, which is not written yet", "0.3")
+    assert verdict(FIRST, [TestResult("S.T", "unit", "pass")], [Place("a.h", 1, "", "no")])[0] == "fail"
+
+
+def test_stretch_exercises_come_when_the_others_are_done(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path, CATALOG.modules)
+    passed = {"state": "pass"}
+    assert next_unfinished(catalog, {}) == FIRST
+    assert next_unfinished(catalog, {"1.1": passed, "1.2": passed}) == LAST
+    assert next_unfinished(catalog, {"1.1": passed, "1.2": passed, "1.4": passed}) == STAR
+    assert next_unfinished(catalog, {"1.4": passed}, after=SECOND) == FIRST
+    assert next_unfinished(catalog, {key: passed for key in ("1.1", "1.2", "1.3", "1.4")}) is None
+
+
+def test_long_lines_are_folded_and_paths_are_not_broken() -> None:
+    path = "module1-executor/include/rt/" + "very_" * 20 + "long.h"
+    lines = text.prose(f"see {path} for more words than fit", 40, "  ")
+    assert any(path in text.plain(line) for line in lines)
+    folded = text.verbatim("    " + "word " * 25, 80, "  ")
+    assert all(len(text.plain(line)) <= 80 for line in folded) and len(folded) == 2
+
+
+def test_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert text.wants_colour(Terminal())
+    assert not text.wants_colour(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not text.wants_colour(Terminal())
+
+
+def test_plain_progress_is_quiet_when_it_is_quick() -> None:
+    out = io.StringIO()
+    plain = Plain(out, pause=1000)
+    plain.progress("built a.cc", 1, 9)
+    assert out.getvalue() == ""
+    plain.progress("configuring learner", 0, 0)
+    assert out.getvalue() == "configuring learner\n"
+    patient = Plain(out, pause=0)
+    patient.progress("built b.cc", 2, 9)
+    assert out.getvalue().endswith("built b.cc [2/9]\n")
