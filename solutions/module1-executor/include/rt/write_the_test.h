@@ -8,8 +8,6 @@
 // name for all of them: the test looks at what an event does, not at which one it is.
 #pragma once
 
-#include <optional>
-
 #include "rt/suspects.h"
 #include "rt/test_bench.h"
 
