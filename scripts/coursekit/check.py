@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,10 +181,24 @@ def _build_and_test(
         others = tuple(b for b in binaries if b.kind != "unit")
         groups.append(runner.Group(exercise.id, tuple(stage for stage in (units, others) if stage)))
     ui.progress("testing", 0, 0)
-    tests = runner.run_groups(groups, lambda done, known, name: ui.progress(f"testing {name}", done, known))
+    memory = configuration.folder(checkout) / "course-durations.json"
+    durations = _durations(memory)
+    tests = runner.run_groups(
+        groups, lambda done, known, name: ui.progress(f"testing {name}", done, known), durations=durations
+    )
+    if groups:
+        memory.write_text(json.dumps(durations), "utf-8")
     for subject in good:
         results.append(_tested(checkout, catalog, subject, tests[subject.exercise.id], built.warnings, options))
     return results
+
+
+def _durations(memory: Path) -> dict[str, float]:
+    """What tests took the last time. Only the order of the tests depends on it."""
+    try:
+        return {str(key): float(value) for key, value in json.loads(memory.read_text("utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _owner(checkout: Checkout, catalog: Catalog, file: str) -> Exercise | None:

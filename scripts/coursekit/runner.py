@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -438,15 +438,16 @@ class _GroupRun:
             self._owner.known += len(names)
             self._left += len(names) - 1
             self._slots[index] = [None] * len(names)
-            for number, name in enumerate(names):
+            for number, name in sorted(enumerate(names), key=lambda item: -self._owner.expected(binary, item[1])):
                 self._submit(index, number, name, binary)
 
         self._owner.pool.submit([*prefix, str(binary.path), "--gtest_list_tests"], listed, soon=True)
 
     def _submit(self, index: int, number: int, name: str, binary: Binary) -> None:
         def ended(end: Ended) -> None:
-            self._slots[index][number] = judge(name, binary.kind, end)
-            self._owner.one_done(name)
+            result = judge(name, binary.kind, end)
+            self._slots[index][number] = result
+            self._owner.one_done(binary, result)
             self._one_less()
 
         command = [*self._owner.prefix(binary), str(binary.path), f"--gtest_filter={name}", "--gtest_color=no"]
@@ -463,8 +464,9 @@ class _GroupRun:
 
 
 class _Run:
-    def __init__(self, pool: Pool, progress: Progress) -> None:
+    def __init__(self, pool: Pool, progress: Progress, durations: MutableMapping[str, float]) -> None:
         self.pool = pool
+        self._durations = durations
         self.known = 0
         self._done = 0
         self._progress = progress
@@ -477,9 +479,14 @@ class _Run:
             self._no_aslr = without_aslr()
         return self._no_aslr
 
-    def one_done(self, name: str) -> None:
+    def expected(self, binary: Binary, name: str) -> float:
+        return self._durations.get(f"{binary.path.name} {name}", 0.0)
+
+    def one_done(self, binary: Binary, result: TestResult) -> None:
+        if result.state == "pass":
+            self._durations[f"{binary.path.name} {result.name}"] = round(result.seconds, 2)
         self._done += 1
-        self._progress(self._done, self.known, name)
+        self._progress(self._done, self.known, result.name)
 
 
 def run_groups(
@@ -488,11 +495,16 @@ def run_groups(
     *,
     width: int | None = None,
     limits: Limits = Limits(),
+    durations: MutableMapping[str, float] | None = None,
 ) -> dict[str, list[TestResult]]:
-    """Every test of every group, in parallel; the results by group key, in the order of the files."""
+    """Every test of every group, in parallel; the results by group key, in the order of the files.
+
+    `durations` is what passing tests took earlier, and is brought up to date: the longest test of a
+    binary starts first, so that it does not run alone at the end.
+    """
     with tempfile.TemporaryDirectory(prefix="course-test-", ignore_cleanup_errors=True) as scratch:
         pool = Pool(width or usable_cpus(), limits, Path(scratch))
-        run = _Run(pool, progress)
+        run = _Run(pool, progress, {} if durations is None else durations)
         runs = {group.key: _GroupRun(run, group) for group in groups}
         for group_run in runs.values():
             group_run.next_stage()

@@ -181,6 +181,22 @@ def test_tests_that_hang_wait_side_by_side(tmp_path: Path) -> None:
     assert [result.state for result in results] == ["pass"] * 12
 
 
+def test_the_longest_test_starts_first(tmp_path: Path) -> None:
+    body = f"""
+    def note():
+        open("{tmp_path}/order", "a").write(name + " ")
+        end(True)
+    def T_Short(): note()
+    def T_Long(): note()
+    """
+    durations = {"one_test Suite.Long": 3.0, "one_test Suite.Short": 0.1}
+    group = Group("1.1", ((Binary(binary(tmp_path, "one_test", body), "unit"),),))
+    results = runner.run_groups([group], width=1, durations=durations)["1.1"]
+    assert (tmp_path / "order").read_text().split() == ["Suite.Long", "Suite.Short"]
+    assert [result.name for result in results] == ["Suite.Short", "Suite.Long"]
+    assert durations["one_test Suite.Long"] < 3.0
+
+
 def test_the_learners_environment_changes_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GTEST_FILTER", "-*")
     monkeypatch.setenv("ASAN_OPTIONS", "exitcode=0")
