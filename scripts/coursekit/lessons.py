@@ -382,19 +382,26 @@ def anchor(heading: str) -> str:
 
 def dead_links(lesson: Lesson, root: Path) -> list[Problem]:
     """Links to files, and to headings of the same file, that are not there."""
+    problems = []
+    for line, target in dead_targets(lesson, root):
+        said = f"no heading is called {target}" if target.startswith("#") else f"the link to {target} leads nowhere"
+        problems.append(Problem(lesson.file, line, said))
+    return problems
+
+
+def dead_targets(lesson: Lesson, root: Path) -> list[tuple[int, str]]:
+    """(line, target) of each link that leads nowhere."""
     folder = (root / lesson.file).parent
     anchors = {anchor(said) for _, _, said in lesson.headings}
-    problems = []
+    dead = []
     for line, target in lesson.links:
+        file, _, fragment = target.partition("#")
         if is_outside(target):
             continue
-        file, _, fragment = target.partition("#")
-        if not file:
-            if fragment and fragment not in anchors:
-                problems.append(Problem(lesson.file, line, f"no heading is called #{fragment}"))
-        elif not (folder / urllib.parse.unquote(file)).exists():
-            problems.append(Problem(lesson.file, line, f"the link to {target} leads nowhere"))
-    return problems
+        missing = not (folder / urllib.parse.unquote(file)).exists() if file else bool(fragment) and fragment not in anchors
+        if missing:
+            dead.append((line, target))
+    return dead
 
 
 def is_outside(target: str) -> bool:

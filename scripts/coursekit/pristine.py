@@ -51,7 +51,7 @@ def content_of(checkout: Checkout, catalog: Catalog, exercise: Exercise, file: s
     """The stub, or None when nothing is left to make it from."""
     if catalog.solution_file(exercise, file).is_file():
         return stubs.pristine(catalog, exercise, file).encode()
-    found = from_git(checkout.root, exercise, f"{exercise.module}/{file}")
+    found = fromgit(checkout.root, exercise, f"{exercise.module}/{file}")
     if found is not None:
         return found
     try:
@@ -60,26 +60,27 @@ def content_of(checkout: Checkout, catalog: Catalog, exercise: Exercise, file: s
         return None
 
 
-def from_git(root: Path, exercise: Exercise, name: str) -> bytes | None:
+def fromgit(root: Path, exercise: Exercise, name: str) -> bytes | None:
     """Of the versions git has, the newest with the most left to write. None if all are finished."""
-    log = _git(root, "log", f"--max-count={_GIT_VERSIONS}", "--format=%H", "--", name)
+    log = git(root, "log", f"--max-count={_GIT_VERSIONS}", "--format=%H", "--", name)
     if log is None:
         return None
     best: tuple[int, bytes] | None = None
     for commit in log.decode("ascii", "replace").split():
-        content = _git(root, "show", f"{commit}:./{name}")
+        content = git(root, "show", f"{commit}:./{name}")
         if content is not None and (count := todos(content, exercise)) > (best[0] if best else 0):
             best = count, content
     return best[1] if best else None
 
 
-def _git(root: Path, *arguments: str) -> bytes | None:
-    git = shutil.which("git")
-    if git is None:
+def git(root: Path, *arguments: str) -> bytes | None:
+    """What git prints; None when there is no git, or it refuses."""
+    program = shutil.which("git")
+    if program is None:
         return None
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     # A checkout that is mounted into a container often belongs to somebody else.
-    command = [git, "-c", f"safe.directory={root}", "-C", str(root), *arguments]
+    command = [program, "-c", f"safe.directory={root}", "-C", str(root), *arguments]
     try:
         answer = subprocess.run(command, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL)
     except OSError:

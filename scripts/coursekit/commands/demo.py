@@ -43,12 +43,12 @@ def command(name: str | None, arguments: tuple[str, ...], solutions: bool) -> in
         text.write(listing(catalog, text.width_of(sys.stdout)))
         return ALL_PASS
     demo = find(catalog, name)
-    if solutions and not checkout.has_solutions:
-        raise CourseError("This copy of the course has no solutions, so --solutions has nothing to run.", USAGE)
+    if solutions and not has_reference(catalog, demo):
+        raise CourseError(f"This copy of the course has no solutions for {demo.module}, so --solutions has nothing to run.", USAGE)
     if not solutions and nothing_written(catalog, demo):
-        raise CourseError(_nothing_yet(checkout, catalog, demo), MENDABLE)
-    binary = built(checkout, demo, solutions=solutions)
-    return run(checkout, catalog, demo, [str(binary), *arguments], solutions=solutions)
+        raise CourseError(_nothing_yet(catalog, demo), MENDABLE)
+    binary = built(checkout, catalog, demo, solutions=solutions)
+    return run(catalog, demo, [str(binary), *arguments], solutions=solutions)
 
 
 def find(catalog: Catalog, name: str) -> Demo:
@@ -110,19 +110,28 @@ def nothing_written(catalog: Catalog, demo: Demo) -> bool:
     return all(check.is_unwritten(catalog, exercise) for exercise in catalog.module(demo.module).exercises)
 
 
-def _reference_offer(checkout: Checkout, demo: Demo) -> str:
-    return f" `scripts/course demo {demo.name} --solutions` runs it on the reference." if checkout.has_solutions else ""
+def has_reference(catalog: Catalog, demo: Demo) -> bool:
+    """Whether every exercise that the demo may use has one. A handout has some at most."""
+    last = catalog.module(demo.module).number
+    exercises = [e for module in catalog.modules if module.number <= last for e in module.exercises]
+    return all(catalog.solution_file(e, file).is_file() for e in exercises for file in e.files)
 
 
-def _nothing_yet(checkout: Checkout, catalog: Catalog, demo: Demo) -> str:
+def _reference_offer(catalog: Catalog, demo: Demo) -> str:
+    if not has_reference(catalog, demo):
+        return ""
+    return f" `scripts/course demo {demo.name} --solutions` runs it on the reference."
+
+
+def _nothing_yet(catalog: Catalog, demo: Demo) -> str:
     module = catalog.module(demo.module)
     return (
         f"{demo.name} runs on your own code, and module {module.number} is still before you: nothing to be sorry for."
-        f"{_reference_offer(checkout, demo)} `scripts/course lesson module{module.number}` is where yours begins."
+        f"{_reference_offer(catalog, demo)} `scripts/course lesson module{module.number}` is where yours begins."
     )
 
 
-def built(checkout: Checkout, demo: Demo, *, solutions: bool) -> Path:
+def built(checkout: Checkout, catalog: Catalog, demo: Demo, *, solutions: bool) -> Path:
     """Builds the demo. Raises CourseError with the first compiler error."""
     from coursekit import build, check, ui
 
@@ -135,7 +144,7 @@ def built(checkout: Checkout, demo: Demo, *, solutions: bool) -> Path:
         result = build.build(checkout, configuration, [demo.target], interface.progress)
     if demo.target in result.broken:
         error = result.broken[demo.target]
-        offer = "" if solutions else _reference_offer(checkout, demo)
+        offer = "" if solutions else _reference_offer(catalog, demo)
         raise CourseError(
             f"{demo.name} does not compile: {check.place_and_message(checkout, error)}.{offer}",
             MENDABLE,
@@ -144,7 +153,7 @@ def built(checkout: Checkout, demo: Demo, *, solutions: bool) -> Path:
     return build.binary(checkout, configuration, demo.target)
 
 
-def run(checkout: Checkout, catalog: Catalog, demo: Demo, command_line: list[str], *, solutions: bool) -> int:
+def run(catalog: Catalog, demo: Demo, command_line: list[str], *, solutions: bool) -> int:
     """Runs it on this terminal, in the folder where the command was called. Ctrl-C is for the demo."""
     from coursekit import runner
 
@@ -183,7 +192,7 @@ def run(checkout: Checkout, catalog: Catalog, demo: Demo, command_line: list[str
     if interrupted and status in (0, -signal.SIGINT, 130):
         return INTERRUPTED if status else ALL_PASS
     if status == runner.EXIT_TODO:
-        raise CourseError(_not_written(checkout, catalog, demo, bytes(tail)), MENDABLE)
+        raise CourseError(_not_written(catalog, demo, bytes(tail)), MENDABLE)
     if status < 0:
         raise CourseError(f"{demo.name} was ended by {runner.signal_name(-status)}.{_blame(demo, solutions)}", MENDABLE)
     if status != 0:
@@ -195,15 +204,15 @@ def _blame(demo: Demo, solutions: bool) -> str:
     return "" if solutions else " `scripts/course check all --mine` tests all of your code together."
 
 
-def _not_written(checkout: Checkout, catalog: Catalog, demo: Demo, said: bytes) -> str:
+def _not_written(catalog: Catalog, demo: Demo, said: bytes) -> str:
     found = _NOT_WRITTEN.findall(said)
     try:
         exercise = catalog.exercise(found[-1].decode()) if found else None
     except CourseError:
         exercise = None
     if exercise is None:
-        return f"{demo.name} came to an exercise that is not written yet.{_reference_offer(checkout, demo)}"
+        return f"{demo.name} came to an exercise that is not written yet.{_reference_offer(catalog, demo)}"
     return (
         f"{demo.name} came as far as exercise {exercise.id} ({exercise.slug}), which is yours to write: "
-        f"`scripts/course lesson {exercise.id}`.{_reference_offer(checkout, demo)}"
+        f"`scripts/course lesson {exercise.id}`.{_reference_offer(catalog, demo)}"
     )
