@@ -31,9 +31,8 @@ def command(folder: Path, through: str | None, with_solutions: tuple[str, ...]) 
     if not checkout.has_solutions:
         raise CourseError("A handout is made from the whole course, and this copy has no solutions to derive stubs from.", USAGE)
     target = handouts.check_target(checkout, folder)
-    names = [f"module{name}" if name.isdigit() else name for name in ([through] if through else [])]
-    given = [f"module{name}" if name.isdigit() else name for name in with_solutions]
-    plan = handouts.planned(checkout, catalog, names[0] if names else None, given)
+    last = _module_name(through) if through else None
+    plan = handouts.planned(checkout, catalog, last, [_module_name(name) for name in with_solutions])
     made = handouts.make(checkout, catalog, plan, target)
 
     width = text.width_of(sys.stdout)
@@ -52,10 +51,14 @@ def command(folder: Path, through: str | None, with_solutions: tuple[str, ...]) 
         line(""),
         line("Next:"),
         line("  ", Span(f"cd {shlex.quote(str(made.folder))}", "bold")),
-        line("  ", Span("scripts/course check", "bold"), f"                 # {first} is not written yet, and what to read"),
+        line("  ", Span("scripts/course check", "bold"), f"    # says that {first} is not written yet"),
         line("  ", Span("git init && git add . && git commit -m 'The course'", "bold")),
         line(""),
     ]
     out += prose("Give it to the class as a repository, so that `course reset` finds the stubs there, or as an archive.", width)
     text.write(out)
     return ALL_PASS
+
+
+def _module_name(name: str) -> str:
+    return f"module{name}" if name.isdigit() else name
