@@ -1,6 +1,7 @@
 #include "testkit/internal/crash.h"
 
 #include <cxxabi.h>
+#include <dlfcn.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -92,6 +93,12 @@ void install_crash_reports() {
   std::set_terminate(&on_terminate);
   if (__sanitizer_set_death_callback != nullptr) {
     __sanitizer_set_death_callback(&on_sanitizer_death);
+  }
+  // g++ has UndefinedBehaviorSanitizer in a library of its own, with its own copy of that function.
+  using SetCallback = void (*)(void (*)());
+  if (void* const ubsan = ::dlopen("libubsan.so.1", RTLD_LAZY | RTLD_NOLOAD); ubsan != nullptr) {
+    void* const set = ::dlsym(ubsan, "__sanitizer_set_death_callback");
+    if (set != nullptr) reinterpret_cast<SetCallback>(set)(&on_sanitizer_death);
   }
 
   struct sigaction action {};

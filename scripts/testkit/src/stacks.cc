@@ -200,6 +200,7 @@ constexpr Wait kWaitsByName[] = {
     {"nanosleep", "sleeps"},
     {"clock_nanosleep", "sleeps"},
     {"sigwait", "waits for a signal"},
+    {"syscall", "waits for an atomic to change"},  // The futex call of std::atomic, inlined.
     {"waitpid", "waits for a child process"},
     {"wait4", "waits for a child process"},
 };
@@ -343,7 +344,8 @@ std::string describe(const std::vector<Frame>& frames, const std::string& indent
   }
   std::string out;
   if (!waiting.empty()) out += indent + std::string(waiting) + "\n";
-  return out + (first == frames.end() ? all_names(frames, indent) : our_frames(frames, indent));
+  if (first != frames.end()) return out + our_frames(frames, indent);
+  return waiting.empty() ? all_names(frames, indent) : out;
 }
 
 }  // namespace

@@ -316,7 +316,8 @@ TEST(Endings, UndefinedBehaviourIsReported) {
   if (!kUndefined) GTEST_SKIP() << "only UndefinedBehaviorSanitizer looks for that";
   const Ending it = run_act("OverflowsAnInt");
   EXPECT_EQ(it.code, 44);
-  EXPECT_THAT(it.out, HasSubstr("signed integer overflow"));
+  EXPECT_THAT(it.out, AllOf(HasSubstr("signed integer overflow"), HasSubstr("learner::overflow("),
+                            HasSubstr("1. about to overflow")));
 }
 
 // Bug it is here for: a step log whose lock orders what the code under test leaves unordered.
@@ -348,7 +349,9 @@ TEST(Endings, AWakerDroppedTwiceSaysWhere) {
   EXPECT_THAT(it.out,
               HasSubstr("waker \"a\" was dropped, but every one of its wakers had been given "
                         "back already.\n"));
-  EXPECT_THAT(it.out, HasSubstr("This was done\n  in rt::Waker::~Waker()\n"));
+  if (kHasLines) {  // Else it is inlined.
+    EXPECT_THAT(it.out, HasSubstr("This was done\n  in rt::Waker::~Waker()\n"));
+  }
   EXPECT_EQ(lines_of_ours_that_are_too_long(it.out), "");
 }
 
