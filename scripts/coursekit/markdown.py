@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
 from rich.syntax import Syntax
@@ -153,17 +154,19 @@ def _tight(said: str) -> str:
 
 
 def show(source: str, *, page: bool = True, stream: TextIO | None = None) -> None:
-    """Prints Markdown where stdout goes. On a terminal a text longer than the screen is paged."""
+    """Prints Markdown where stdout goes. On a terminal what is larger than the screen is paged."""
     out = sys.stdout if stream is None else stream
     said = render(source, text.width_of(out), colour=text.wants_colour(out))
-    if page and out.isatty() and too_long(said, shutil.get_terminal_size().lines) and paged(said):
+    size = shutil.get_terminal_size()
+    if page and out.isatty() and too_large(said, size.columns, size.lines) and paged(said):
         return
     out.write(said)
     out.flush()
 
 
-def too_long(said: str, lines: int) -> bool:
-    return said.count("\n") >= lines
+def too_large(said: str, columns: int, lines: int) -> bool:
+    rows = said.splitlines()
+    return len(rows) >= lines or any(cell_len(_ESCAPE.sub("", row)) > columns for row in rows)
 
 
 def pager() -> list[str]:
@@ -196,7 +199,8 @@ def paged(said: str, *, stay: bool = False) -> bool:
     if not command:
         return False
     # -R is what lets colours through; a less that was asked for by name may have no options at all.
-    options = os.environ.get("LESS", "") + " -R" + (" -+F -+E -+e" if stay else "")
+    # -S: a picture wider than the screen is moved with the arrow keys, not broken.
+    options = os.environ.get("LESS", "") + " -R -S" + (" -+F -+E -+e" if stay else "")
     environment = {**os.environ, "LESS": options.strip(), "LESSCHARSET": "utf-8"}
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
