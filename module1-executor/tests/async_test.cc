@@ -231,6 +231,38 @@ TEST(Async, ALeafGetsTheContextOfTheNewestPoll) {
   EXPECT_EQ(third.wakes(), 1);
 }
 
+// A future that remembers where it was polled first.
+class Homebody {
+ public:
+  using Output = bool;
+
+  Homebody() noexcept {}
+
+  Poll<bool> poll(Context&) {
+    if (home_ == nullptr) home_ = this;
+    if (home_ != this) return false;
+    return ++polls_ < 3 ? Poll<bool>(kPending) : Poll<bool>(true);
+  }
+
+ private:
+  const Homebody* home_ = nullptr;
+  int polls_ = 0;
+};
+
+Async<bool> awaits_homebodies(Homebody parameter) {
+  const bool first = co_await parameter;
+  const bool second = co_await Homebody();
+  co_return first&& second;
+}
+
+// Bug it is here for: a leaf that is moved into its awaiter after it was polled.
+TEST(Async, DoesNotMoveWhatItHasPolled) {
+  TestTask task;
+  Async<bool> async = awaits_homebodies(Homebody());
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(task.poll(async), IsPending());
+  EXPECT_THAT(task.poll(async), IsReadyWith(true)) << "ready with false: it was moved";
+}
+
 // Bug it is here for: a coroutine that wakes its task itself, or keeps wakers of its own.
 TEST(Async, TouchesNoWaker) {
   TestTask task;
