@@ -41,8 +41,17 @@ class Configuration:
 
     @property
     def preset(self) -> str:
-        base = "solutions" if self.subject == "solutions" else "whole" if self.prior == "mine" else "learner"
-        return base + {"": "", "address": "-asan", "thread": "-tsan", "release": "-release"}[self.sanitize]
+        base = (
+            "solutions"
+            if self.subject == "solutions"
+            else "whole"
+            if self.prior == "mine"
+            else "learner"
+        )
+        return (
+            base
+            + {"": "", "address": "-asan", "thread": "-tsan", "release": "-release"}[self.sanitize]
+        )
 
     def folder(self, checkout: Checkout) -> Path:
         suffix = "-" + re.sub(r"[^\w.+-]", "_", Path(self.cxx).name) if self.cxx else ""
@@ -65,14 +74,20 @@ def build_environment() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not _MISLEADING.match(key)}
     path = "/usr/local/bin:/usr/bin:/bin"
     # /usr first: CMake also looks for packages beside the folders of PATH.
-    return {**kept, "PATH": f"/usr/bin:{path}:{kept.get('PATH', '')}", "LC_ALL": "C.UTF-8", "NINJA_STATUS": "[%f/%t] "}
+    return {
+        **kept,
+        "PATH": f"/usr/bin:{path}:{kept.get('PATH', '')}",
+        "LC_ALL": "C.UTF-8",
+        "NINJA_STATUS": "[%f/%t] ",
+    }
 
 
 def tool(name: str) -> str:
     found = shutil.which(name, path="/usr/bin:/bin") or shutil.which(name)
     if found is None:
         raise CourseError(
-            f"{name} is not installed. `scripts/course doctor` says what this machine lacks and how to get it.", MACHINE
+            f"{name} is not installed. `scripts/course doctor` says what this machine lacks and how to get it.",
+            MACHINE,
         )
     return found
 
@@ -82,7 +97,10 @@ def find_compiler(asked: str) -> Path:
     if asked:
         found = shutil.which(asked)
         if found is None:
-            raise CourseError(f"there is no compiler {asked!r} on this machine. Give --cxx a name or a path.", USAGE)
+            raise CourseError(
+                f"there is no compiler {asked!r} on this machine. Give --cxx a name or a path.",
+                USAGE,
+            )
         return Path(found)
     for name in ("g++", "g++-14", "g++-13", "g++-12", "clang++-18", "clang++-17", "clang++-16"):
         found = shutil.which(name, path="/usr/bin:/bin:/usr/local/bin") or shutil.which(name)
@@ -98,7 +116,11 @@ def too_old(compiler: Path) -> str:
     """Why the compiler cannot be used; empty if it can."""
     try:
         answer = subprocess.run(
-            [compiler, "--version"], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+            [compiler, "--version"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
         )
     except OSError as error:
         return f"{compiler} cannot be run: {error.strerror}."
@@ -186,10 +208,23 @@ def configure(checkout: Checkout, configuration: Configuration, progress: Progre
     progress(f"configuring {folder.name}", 0, 0)
     done.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    command = [tool("cmake"), "--preset", configuration.preset, "-S", str(checkout.root), "-B", str(folder), "-Wno-dev"]
+    command = [
+        tool("cmake"),
+        "--preset",
+        configuration.preset,
+        "-S",
+        str(checkout.root),
+        "-B",
+        str(folder),
+        "-Wno-dev",
+    ]
     if (folder / "CMakeCache.txt").exists():
         command.append("--fresh")
-    command += [f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}", *configuration.options]
+    command += [
+        f"-DCMAKE_CXX_COMPILER={compiler}",
+        f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}",
+        *configuration.options,
+    ]
     status, output = _run(command, checkout.root)
     if status != 0:
         raise configure_error(output)
@@ -198,8 +233,16 @@ def configure(checkout: Checkout, configuration: Configuration, progress: Progre
 
 def configure_error(output: str) -> CourseError:
     """CMake's first complaint."""
-    match = re.search(r"^CMake Error(?: at [^\n]*)?:[ \t]*\n?(.*?)(?:\n\n(?! )|\nCall Stack|\Z)", output, re.MULTILINE | re.DOTALL)
-    said = " ".join(match[1].split()) if match else (output.strip().splitlines() or ["no reason given"])[-1]
+    match = re.search(
+        r"^CMake Error(?: at [^\n]*)?:[ \t]*\n?(.*?)(?:\n\n(?! )|\nCall Stack|\Z)",
+        output,
+        re.MULTILINE | re.DOTALL,
+    )
+    said = (
+        " ".join(match[1].split())
+        if match
+        else (output.strip().splitlines() or ["no reason given"])[-1]
+    )
     return CourseError(
         f"CMake could not set up the build: {said}",
         MACHINE,
@@ -244,7 +287,12 @@ def _inputs(root: Path) -> dict[str, list[int]]:
     """Size and time of every file of the course that a compiler may read."""
     found: dict[str, list[int]] = {}
     for top in (root, root / "solutions"):
-        for pattern in ("module*/include/rt/*.h", "module*/src/*.cc", "module*/tests/*.cc", "module*/demo/*.cc"):
+        for pattern in (
+            "module*/include/rt/*.h",
+            "module*/src/*.cc",
+            "module*/tests/*.cc",
+            "module*/demo/*.cc",
+        ):
             for path in top.glob(pattern):
                 try:
                     info = path.stat()
@@ -293,7 +341,16 @@ def build(
     progress("building", 0, 0)
     freshen(folder, checkout.root, time.time_ns())
     reader = NinjaReader(lambda done, total, what: progress(_friendly(what), done, total))
-    command = [tool("ninja"), "-C", str(folder), "-k", "0", "-j", str(jobs or default_jobs()), *targets]
+    command = [
+        tool("ninja"),
+        "-C",
+        str(folder),
+        "-k",
+        "0",
+        "-j",
+        str(jobs or default_jobs()),
+        *targets,
+    ]
     status = _stream(command, checkout.root, reader.feed)
     reader.finish()
     failed = [edge for edge in reader.edges if edge.failed]
@@ -304,8 +361,16 @@ def build(
         if "build.ninja" in edge.outputs:
             raise configure_error(edge.text)
     if not failed:
-        said = "; ".join(reader.errors) or "\n".join(edge.text for edge in reader.edges).strip() or "no reason given"
-        raise CourseError(f"ninja could not build: {said}", MACHINE, "`rm -r build` and another try often mend this.")
+        said = (
+            "; ".join(reader.errors)
+            or "\n".join(edge.text for edge in reader.edges).strip()
+            or "no reason given"
+        )
+        raise CourseError(
+            f"ninja could not build: {said}",
+            MACHINE,
+            "`rm -r build` and another try often mend this.",
+        )
     return Built(_blame(folder, targets, failed), warnings)
 
 
@@ -313,7 +378,9 @@ def _friendly(description: str) -> str:
     """What ninja has done, in a learner's words: the file, not the command."""
     if "Re-running CMake" in description:
         return "configuring"
-    match = re.search(r"\.dir/(?:.*/)?([\w.-]+?)\.o$", description) or re.search(r"/([\w.-]+)$", description)
+    match = re.search(r"\.dir/(?:.*/)?([\w.-]+?)\.o$", description) or re.search(
+        r"/([\w.-]+)$", description
+    )
     if match and match[1].startswith("cmake_pch"):
         return "built the precompiled headers"
     return f"built {match[1]}" if match else "building"

@@ -71,7 +71,9 @@ class _Subject:
     texts: tuple[str, ...] = field(repr=False)
 
 
-def subject_of(checkout: Checkout, catalog: Catalog, exercise: Exercise, *, solutions: bool) -> _Subject:
+def subject_of(
+    checkout: Checkout, catalog: Catalog, exercise: Exercise, *, solutions: bool
+) -> _Subject:
     place = catalog.solution_file if solutions else catalog.learner_file
     files = tuple(place(exercise, file) for file in exercise.files)
     shown = tuple(checkout.relative(file) for file in files)
@@ -81,16 +83,21 @@ def subject_of(checkout: Checkout, catalog: Catalog, exercise: Exercise, *, solu
 def is_unwritten(catalog: Catalog, exercise: Exercise) -> bool:
     """By looking at the learner's files only."""
     return any(
-        sources.unwritten(sources.read(catalog.learner_file(exercise, file)), exercise.id) for file in exercise.files
+        sources.unwritten(sources.read(catalog.learner_file(exercise, file)), exercise.id)
+        for file in exercise.files
     )
 
 
 def from_learner(catalog: Catalog, exercise: Exercise, *, mine: bool) -> bool:
     """Whether others that need this exercise are built on the learner's copy of it."""
-    return mine or any(not catalog.solution_file(exercise, file).is_file() for file in exercise.files)
+    return mine or any(
+        not catalog.solution_file(exercise, file).is_file() for file in exercise.files
+    )
 
 
-def missing_need(checkout: Checkout, catalog: Catalog, exercise: Exercise, *, mine: bool) -> tuple[str, str]:
+def missing_need(
+    checkout: Checkout, catalog: Catalog, exercise: Exercise, *, mine: bool
+) -> tuple[str, str]:
     """The first needed exercise that cannot be built upon, and why; or two empty texts."""
     for need in catalog.closure(exercise):
         if need == exercise or not from_learner(catalog, need, mine=mine):
@@ -105,11 +112,18 @@ def missing_need(checkout: Checkout, catalog: Catalog, exercise: Exercise, *, mi
 
 
 def run(
-    checkout: Checkout, catalog: Catalog, exercises: Sequence[Exercise], options: Options, ui: Ui, what: str = "check"
+    checkout: Checkout,
+    catalog: Catalog,
+    exercises: Sequence[Exercise],
+    options: Options,
+    ui: Ui,
+    what: str = "check",
 ) -> list[Result]:
     """One result for each exercise, in the order given."""
     if options.solutions and not checkout.has_solutions:
-        raise CourseError("This copy of the course has no solutions, so --solutions has nothing to check.", USAGE)
+        raise CourseError(
+            "This copy of the course has no solutions, so --solutions has nothing to check.", USAGE
+        )
     results: dict[str, Result] = {}
     subjects: list[_Subject] = []
     for exercise in exercises:
@@ -143,7 +157,9 @@ def _before_building(
         if need:
             return Result(exercise, "blocked", subject.shown, reason, blocked_by=need)
     if reason := overlay.skip_reason(catalog, exercise) or "":
-        return Result(exercise, "broken", subject.shown, f"{reason}, so there is nothing to check it with")
+        return Result(
+            exercise, "broken", subject.shown, f"{reason}, so there is nothing to check it with"
+        )
     return None
 
 
@@ -157,7 +173,11 @@ def _build_and_test(
     configuration = options.configuration
     targets = {s.exercise.id: [test.target for test in catalog.tests(s.exercise)] for s in subjects}
     built = build.build(
-        checkout, configuration, [target for each in targets.values() for target in each], ui.progress, options.jobs
+        checkout,
+        configuration,
+        [target for each in targets.values() for target in each],
+        ui.progress,
+        options.jobs,
     )
     groups = []
     results = []
@@ -184,19 +204,25 @@ def _build_and_test(
     memory = configuration.folder(checkout) / "course-durations.json"
     durations = _durations(memory)
     tests = runner.run_groups(
-        groups, lambda done, known, name: ui.progress(f"testing {name}", done, known), durations=durations
+        groups,
+        lambda done, known, name: ui.progress(f"testing {name}", done, known),
+        durations=durations,
     )
     if groups:
         memory.write_text(json.dumps(durations), "utf-8")
     for subject in good:
-        results.append(_tested(checkout, catalog, subject, tests[subject.exercise.id], built.warnings, options))
+        results.append(
+            _tested(checkout, catalog, subject, tests[subject.exercise.id], built.warnings, options)
+        )
     return results
 
 
 def _durations(memory: Path) -> dict[str, float]:
     """What tests took the last time. Only the order of the tests depends on it."""
     try:
-        return {str(key): float(value) for key, value in json.loads(memory.read_text("utf-8")).items()}
+        return {
+            str(key): float(value) for key, value in json.loads(memory.read_text("utf-8")).items()
+        }
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
@@ -214,7 +240,11 @@ def _owner(checkout: Checkout, catalog: Catalog, file: str) -> Exercise | None:
 
 def place_and_message(checkout: Checkout, error: Diagnostic) -> str:
     """As one line: file:line: text."""
-    return f"{checkout.relative(error.file)}:{error.line}: {error.message}" if error.file else error.message
+    return (
+        f"{checkout.relative(error.file)}:{error.line}: {error.message}"
+        if error.file
+        else error.message
+    )
 
 
 def _broken(
@@ -224,7 +254,9 @@ def _broken(
     owner = _owner(checkout, catalog, error.file)
     if owner is not None and owner != subject.exercise and not options.solutions:
         reason = f"needs {owner.id} ({owner.slug}), which does not compile: {message}"
-        return Result(subject.exercise, "blocked", subject.shown, reason, error=error, blocked_by=owner.id)
+        return Result(
+            subject.exercise, "blocked", subject.shown, reason, error=error, blocked_by=owner.id
+        )
     return Result(subject.exercise, "broken", subject.shown, message, error=error)
 
 
@@ -243,7 +275,9 @@ def _tested(
         for place in sources.forbidden(text, shown, exercise.forbid)
     )
     notices = tuple(
-        place for shown, text in zip(subject.shown, subject.texts) for place in sources.awaited_aggregates(text, shown)
+        place
+        for shown, text in zip(subject.shown, subject.texts)
+        for place in sources.awaited_aggregates(text, shown)
     )
     mine = tuple(dict.fromkeys(w for w in warnings if checkout.relative(w.file) in subject.shown))
     ran = {test.kind for test in tests}
@@ -277,7 +311,9 @@ def verdict(
     wrong = [test for test in tests if test.state not in ("pass", "todo")]
     if wrong:
         return "fail", f"{wrong[0].name}: {wrong[0].message}", ""
-    if other := next((t.todo for t in tests if t.state == "todo" and t.todo not in ("", exercise.id)), ""):
+    if other := next(
+        (t.todo for t in tests if t.state == "todo" and t.todo not in ("", exercise.id)), ""
+    ):
         return "blocked", f"needs {other}, which is not written yet", other
     if any(test.state == "todo" for test in tests):
         return "todo", f"exercise {exercise.id} is not written yet", ""
@@ -296,9 +332,13 @@ def _first_todo(subject: _Subject) -> tuple[str, int]:
     return "", 0
 
 
-def is_done(catalog: Catalog, records: Mapping[str, Mapping[str, object]], exercise: Exercise) -> bool:
+def is_done(
+    catalog: Catalog, records: Mapping[str, Mapping[str, object]], exercise: Exercise
+) -> bool:
     """It passed when it was last checked, and the stub has not been put back since."""
-    return records.get(exercise.id, {}).get("state") == "pass" and not is_unwritten(catalog, exercise)
+    return records.get(exercise.id, {}).get("state") == "pass" and not is_unwritten(
+        catalog, exercise
+    )
 
 
 def next_unfinished(

@@ -27,8 +27,12 @@ _ORDER = ("check", "watch", "status", "hint", "lesson", "diff", "reset", "demo")
 def command_names() -> list[str]:
     """Every file of commands/. An underscore in a file name stands for a dash."""
     folder = Path(__file__).parent / "commands"
-    found = [path.stem.replace("_", "-") for path in folder.glob("*.py") if not path.stem.startswith("_")]
-    return sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+    found = [
+        path.stem.replace("_", "-") for path in folder.glob("*.py") if not path.stem.startswith("_")
+    ]
+    return sorted(
+        found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
+    )
 
 
 class Lazy(click.Group):
@@ -61,7 +65,10 @@ class Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
         if not name.startswith("-") and name not in command_names():
-            raise CourseError(f"There is no command {name!r}.{_nearest(name)} `scripts/course --help` lists them.", USAGE)
+            raise CourseError(
+                f"There is no command {name!r}.{_nearest(name)} `scripts/course --help` lists them.",
+                USAGE,
+            )
         return super().resolve_command(ctx, args)
 
 

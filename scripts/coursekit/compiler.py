@@ -31,7 +31,13 @@ class Diagnostic:
 
 
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
-_ENDINGS = ("ninja: build stopped", "ninja: error", "ninja: fatal", "ninja: no work", "ninja: Entering")
+_ENDINGS = (
+    "ninja: build stopped",
+    "ninja: error",
+    "ninja: fatal",
+    "ninja: no work",
+    "ninja: Entering",
+)
 
 
 @dataclass
@@ -50,7 +56,9 @@ class NinjaReader:
         if match := _STATUS.match(line):
             self._close()
             self._description = match[3]
-            if not match[3].startswith("Re-checking"):  # a look for new files, at the start of every build
+            if not match[3].startswith(
+                "Re-checking"
+            ):  # a look for new files, at the start of every build
                 self.progress(int(match[1]), int(match[2]), match[3])
         elif line.startswith("FAILED: "):
             self._outputs = tuple(line.removeprefix("FAILED: ").split())
@@ -73,11 +81,15 @@ class NinjaReader:
         self._description, self._outputs, self._lines = "", (), []
 
 
-_PLACE = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:(?P<column>\d+):)? (?P<level>fatal error|error|warning): (?P<text>.*)$")
+_PLACE = re.compile(
+    r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:(?P<column>\d+):)? (?P<level>fatal error|error|warning): (?P<text>.*)$"
+)
 _LINKER = re.compile(
     r"^(?:.*?: )?(?P<text>undefined reference to .*|multiple definition of .*|cannot find .*|undefined symbol: .*|duplicate symbol: .*)$"
 )
-_MENTION = re.compile(r"^(?:In file included from |\s+from |.*?)(?P<file>/[^\s:]+):(?P<line>\d+)(?::\d+)?[:,]")
+_MENTION = re.compile(
+    r"^(?:In file included from |\s+from |.*?)(?P<file>/[^\s:]+):(?P<line>\d+)(?::\d+)?[:,]"
+)
 
 
 def diagnostics(text: str, level: str) -> list[Diagnostic]:
@@ -93,12 +105,18 @@ def diagnostics(text: str, level: str) -> list[Diagnostic]:
         excerpt: list[str] = []
         for line in lines[number + 1 : min(number + 3, after)]:
             # g++ prints "   12 |   code" and "      |   ^~~"; older clang prints the bare line and a caret
-            if re.match(r"^\s*\d* \| ", line) or "^" in line or (excerpt == [] and line.startswith(" ")):
+            if (
+                re.match(r"^\s*\d* \| ", line)
+                or "^" in line
+                or (excerpt == [] and line.startswith(" "))
+            ):
                 excerpt.append(line.rstrip())
             else:
                 break
         lead = [line for line in lines[before + 1 : number] if not re.match(r"^\s*\d* \| ", line)]
-        mentions = [m for line in [*lead, *lines[number + 1 : after]] if (m := _MENTION.match(line))]
+        mentions = [
+            m for line in [*lead, *lines[number + 1 : after]] if (m := _MENTION.match(line))
+        ]
         found.append(
             Diagnostic(
                 match["file"],

@@ -6,7 +6,9 @@ import os
 import re
 from pathlib import Path
 
-_FRAME = re.compile(r"^\s*#\d+ (?:0x[0-9a-f]+ in )?(?P<function>.+?) (?P<file>/.+?):(?P<line>\d+)(?::\d+)?(?: \(.*)?$")
+_FRAME = re.compile(
+    r"^\s*#\d+ (?:0x[0-9a-f]+ in )?(?P<function>.+?) (?P<file>/.+?):(?P<line>\d+)(?::\d+)?(?: \(.*)?$"
+)
 _ANY_FRAME = re.compile(r"^\s*#\d+ ")
 _HEADER = re.compile(
     r"^\s*((?:READ|WRITE|Read|Write|Previous|Atomic|As if|Mutex|freed by|previously allocated|Direct leak|Indirect leak"
@@ -18,7 +20,11 @@ _NOISE = re.compile(r"^(\[[ =\-A-Z]+\]|Note: Google Test|Running main|=+$|\s*$)"
 def _tidy(text: str) -> str:
     """Without addresses: they say nothing, and differ each time."""
     text = re.sub(r"^\s*0x[0-9a-f]+ is located", "it is located", text)
-    text = re.sub(r" (?:at|on address|of|inside of|region|heap block|address) \[?0x[0-9a-f]+(?:,0x[0-9a-f]+)?[)\]]?", "", text)
+    text = re.sub(
+        r" (?:at|on address|of|inside of|region|heap block|address) \[?0x[0-9a-f]+(?:,0x[0-9a-f]+)?[)\]]?",
+        "",
+        text,
+    )
     text = re.sub(r" at pc .*$| \(pc .*$|\(pid=\d+\)|\(tid=\d+[^)]*\)", "", text)
     return text.strip()
 

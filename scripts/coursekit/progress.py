@@ -21,7 +21,9 @@ def load(checkout: Checkout) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(path.read_bytes())
         exercises = data["exercises"]
-        return {str(key): dict(value) for key, value in exercises.items() if isinstance(value, dict)}
+        return {
+            str(key): dict(value) for key, value in exercises.items() if isinstance(value, dict)
+        }
     except OSError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -55,7 +57,9 @@ def update(checkout: Checkout, changes: Mapping[str, Mapping[str, Any]]) -> None
         exercises[key] = {**exercises.get(key, {}), **fields}
     make_folders(checkout)
     temporary = checkout.state / f".{FILE}.{os.getpid()}"
-    temporary.write_text(json.dumps({"version": 1, "exercises": exercises}, indent=1, sort_keys=True) + "\n", "utf-8")
+    temporary.write_text(
+        json.dumps({"version": 1, "exercises": exercises}, indent=1, sort_keys=True) + "\n", "utf-8"
+    )
     temporary.replace(checkout.state / FILE)
 
 

@@ -44,7 +44,13 @@ WORDS = {
     "broken": "does not compile",
     "blocked": "blocked",
 }
-STYLES = {"pass": "green", "fail": "bold red", "todo": "yellow", "broken": "bold red", "blocked": "magenta"}
+STYLES = {
+    "pass": "green",
+    "fail": "bold red",
+    "todo": "yellow",
+    "broken": "bold red",
+    "blocked": "magenta",
+}
 
 
 def summary_line(result: Result, look: Look, name_width: int = 0) -> Line:
@@ -57,7 +63,11 @@ def summary_line(result: Result, look: Look, name_width: int = 0) -> Line:
         detail = f"  {len(result.tests)} tests, {seconds:.1f} s"
     elif result.state == "fail" and result.tests:
         wrong = sum(test.state not in ("pass", "todo") for test in result.tests)
-        detail = f"  {wrong} of {len(result.tests)} tests fail" if wrong else "  its tests pass, but a rule is broken"
+        detail = (
+            f"  {wrong} of {len(result.tests)} tests fail"
+            if wrong
+            else "  its tests pass, but a rule is broken"
+        )
     elif result.state == "blocked" and result.blocked_by:
         detail = f"  needs {result.blocked_by}"
     elif result.state == "todo":
@@ -101,7 +111,11 @@ def _broken(result: Result, checkout: Checkout, look: Look) -> list[Line]:
     if error is None:
         return prose(result.message, look.width, "  ")
     lines = _diagnostic(error, checkout, look, "error")
-    own = [place for place in error.context if _shown_place(place, checkout).rpartition(":")[0] in result.files]
+    own = [
+        place
+        for place in error.context
+        if _shown_place(place, checkout).rpartition(":")[0] in result.files
+    ]
     if own and checkout.relative(error.file) not in result.files:
         lines.append(line("  on the way from ", Span(_shown_place(own[0], checkout), "bold")))
     if error.file and checkout.relative(error.file) not in result.files and not own:
@@ -122,11 +136,22 @@ def _diagnostic(diagnostic: Diagnostic, checkout: Checkout, look: Look, level: s
     lines: list[Line] = []
     if diagnostic.file:
         column = f":{diagnostic.column}" if diagnostic.column else ""
-        lines.append(line("  ", Span(f"{checkout.relative(diagnostic.file)}:{diagnostic.line}{column}", "bold")))
-    lines += verbatim(f"{level}: {diagnostic.message}", look.width, "  ", "red" if level == "error" else "yellow")
+        lines.append(
+            line(
+                "  ",
+                Span(f"{checkout.relative(diagnostic.file)}:{diagnostic.line}{column}", "bold"),
+            )
+        )
+    lines += verbatim(
+        f"{level}: {diagnostic.message}", look.width, "  ", "red" if level == "error" else "yellow"
+    )
     lines += [line(Span(f"  {text}", "dim")) for text in diagnostic.excerpt]
     if diagnostic.message.startswith(("undefined reference", "undefined symbol")):
-        lines += prose("It is declared and used, but nothing defines it. Is the signature in your file the same?", look.width, "  ")
+        lines += prose(
+            "It is declared and used, but nothing defines it. Is the signature in your file the same?",
+            look.width,
+            "  ",
+        )
     return lines
 
 
@@ -135,7 +160,9 @@ def _todo(result: Result, look: Look) -> list[Line]:
     where = f"{result.todo_file}:{result.todo_line}" if result.todo_file else result.files[0]
     return [
         line("  read   ", Span(f"{COMMAND} lesson {exercise.id}", "bold")),
-        line(Span(f"         (that is {exercise.module}/README.md, exercise {exercise.id})", "dim")),
+        line(
+            Span(f"         (that is {exercise.module}/README.md, exercise {exercise.id})", "dim")
+        ),
         line("  write  ", Span(where, "bold")),
         line("  then   ", Span(f"{COMMAND} check {exercise.id}", "bold")),
     ]
@@ -154,14 +181,24 @@ def _failed(result: Result, checkout: Checkout, look: Look) -> list[Line]:
     if not wrong and not result.breaches:
         lines += prose(_sentence(result.message), look.width, "  ")
     if result.skipped:
-        lines.append(line(Span(f"  not run until these pass: its {' and '.join(result.skipped)} tests", "dim")))
+        lines.append(
+            line(
+                Span(f"  not run until these pass: its {' and '.join(result.skipped)} tests", "dim")
+            )
+        )
     unwritten = sum(test.state == "todo" for test in result.tests)
     if unwritten:
         lines.append(line(Span(f"  {unwritten} more stop at what is not written yet", "dim")))
     return [*lines, _hint(result.exercise)]
 
 
-_BECAME = {"fail": "failed", "crash": "crashed", "hang": "hangs", "todo": "is not written", "pass": "passed"}
+_BECAME = {
+    "fail": "failed",
+    "crash": "crashed",
+    "hang": "hangs",
+    "todo": "is not written",
+    "pass": "passed",
+}
 
 
 def _short(test: TestResult, checkout: Checkout, look: Look) -> Line:
@@ -176,23 +213,40 @@ def _short(test: TestResult, checkout: Checkout, look: Look) -> Line:
     first = next((part.strip() for part in test.message.splitlines() if part.strip()), "")
     room = look.width - len(text) - 2
     if room >= 20 and first:
-        text += ": " + (first if len(first) <= room else first[: room - 1] + ("…" if look.unicode else "~"))
+        text += ": " + (
+            first if len(first) <= room else first[: room - 1] + ("…" if look.unicode else "~")
+        )
     return line(Span(text))
 
 
 def _test(test: TestResult, result: Result, checkout: Checkout, look: Look) -> list[Line]:
-    lines = [line("  ", Span(test.name, "bold"), f" ({test.kind}) ", Span(_BECAME[test.state], "bold red"))]
+    lines = [
+        line(
+            "  ", Span(test.name, "bold"), f" ({test.kind}) ", Span(_BECAME[test.state], "bold red")
+        )
+    ]
     if test.state == "hang":
         report = [part.replace(f"{checkout.root}/", "") for part in test.message.splitlines()]
         lines += verbatim("\n".join(_cut(report, _HANG_LINES)), look.width, "    ")
         return lines
     for failure in test.failures[:_FAILURES]:
-        lines += verbatim("\n".join(_cut(failure.message.splitlines(), _MESSAGE_LINES)), look.width, "    ")
+        lines += verbatim(
+            "\n".join(_cut(failure.message.splitlines(), _MESSAGE_LINES)), look.width, "    "
+        )
         if failure.file:
-            lines.append(line("    ", Span(f"{checkout.relative(failure.file)}:{failure.line}", "bold")))
+            lines.append(
+                line("    ", Span(f"{checkout.relative(failure.file)}:{failure.line}", "bold"))
+            )
     more = len(test.failures) - _FAILURES
     if more > 0:
-        lines.append(line(Span(f"    and {more} more failed expectation{'s' if more > 1 else ''} in this test", "dim")))
+        lines.append(
+            line(
+                Span(
+                    f"    and {more} more failed expectation{'s' if more > 1 else ''} in this test",
+                    "dim",
+                )
+            )
+        )
     if test.state == "crash":
         lines += _crash(test, checkout, look)
     elif not test.failures:
@@ -226,11 +280,17 @@ def _remarks(result: Result, checkout: Checkout, look: Look) -> list[Line]:
     """What is no failure but worth a word."""
     lines: list[Line] = []
     for notice in result.notices:
-        lines += prose(f"warning: {notice.file}:{notice.line}: {notice.message}", look.width, "  ", "yellow")
+        lines += prose(
+            f"warning: {notice.file}:{notice.line}: {notice.message}", look.width, "  ", "yellow"
+        )
     for warning in result.warnings[:1]:
         lines += _diagnostic(warning, checkout, look, "warning")
     if len(result.warnings) > 1:
-        lines.append(line(Span(f"  and {len(result.warnings) - 1} more compiler warnings in your file", "dim")))
+        lines.append(
+            line(
+                Span(f"  and {len(result.warnings) - 1} more compiler warnings in your file", "dim")
+            )
+        )
     return lines
 
 
@@ -252,7 +312,13 @@ def totals(results: Sequence[Result]) -> str:
 
 
 def check_report(
-    results: Sequence[Result], checkout: Checkout, catalog: Catalog, look: Look, following: Exercise | None, *, quiet_next: bool = False
+    results: Sequence[Result],
+    checkout: Checkout,
+    catalog: Catalog,
+    look: Look,
+    following: Exercise | None,
+    *,
+    quiet_next: bool = False,
 ) -> list[Line]:
     """The whole answer of `check`. `following` is the exercise to go on with."""
     lines: list[Line] = []
@@ -269,7 +335,9 @@ def check_report(
         lines.append(line(""))
         lines.append(line(f"{len(results)} exercises: {totals(results)}"))
         if not quiet_next and (first := next((r for r in results if r.state == "todo"), None)):
-            lines.append(line("first to write: ", Span(f"{COMMAND} lesson {first.exercise.id}", "bold")))
+            lines.append(
+                line("first to write: ", Span(f"{COMMAND} lesson {first.exercise.id}", "bold"))
+            )
     if not quiet_next and all(r.state == "pass" for r in results):
         lines += next_step(following, look)
     return lines
@@ -280,7 +348,9 @@ def next_step(following: Exercise | None, look: Look) -> list[Line]:
         return [line("That was the last one: every exercise is done.")]
     stretch = ", a stretch exercise" if following.stretch else ""
     return [
-        line(f"next: {following.id} {following.title} ({following.slug}{stretch}), about {following.minutes} minutes"),
+        line(
+            f"next: {following.id} {following.title} ({following.slug}{stretch}), about {following.minutes} minutes"
+        ),
         line("  ", Span(f"{COMMAND} lesson {following.id}", "bold")),
     ]
 

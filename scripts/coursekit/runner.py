@@ -157,12 +157,19 @@ def _text(value: object) -> str:
 def judge(name: str, kind: str, ended: Ended) -> TestResult:
     """What became of one test. A pass needs exit code 0 and the test's own word for it."""
     failures = tuple(
-        Failure(_text(e.get("file")), line if isinstance(line := e.get("line"), int) else 0, _text(e.get("message")))
+        Failure(
+            _text(e.get("file")),
+            line if isinstance(line := e.get("line"), int) else 0,
+            _text(e.get("message")),
+        )
         for e in ended.events
         if e.get("event") == "failure"
     )
     hang = next((_text(e.get("report")) for e in ended.events if e.get("event") == "hang"), None)
-    finished = any(e.get("event") == "end" and e.get("test") == name and e.get("ok") is True for e in ended.events)
+    finished = any(
+        e.get("event") == "end" and e.get("test") == name and e.get("ok") is True
+        for e in ended.events
+    )
 
     def result(state: str, message: str = "", todo: str = "") -> TestResult:
         return TestResult(name, kind, state, message, ended.seconds, failures, ended.output, todo)
@@ -183,7 +190,9 @@ def judge(name: str, kind: str, ended: Ended) -> TestResult:
     if ended.status == 0 and finished and not failures:
         return result("pass")
     if ended.status == 0:
-        return result("fail", "the process ended before the test did, as if something had called exit()")
+        return result(
+            "fail", "the process ended before the test did, as if something had called exit()"
+        )
     if failures:
         return result("fail", failures[0].message)
     return result("crash", f"the process ended with exit code {ended.status}")
@@ -191,7 +200,11 @@ def judge(name: str, kind: str, ended: Ended) -> TestResult:
 
 def sanitizer_headline(output: str) -> str:
     """The one line of a sanitizer's report that says most."""
-    for pattern in (r"^SUMMARY: (.+)$", r"(?:ERROR|WARNING): (\w+Sanitizer: .+)$", r"(runtime error: .+)$"):
+    for pattern in (
+        r"^SUMMARY: (.+)$",
+        r"(?:ERROR|WARNING): (\w+Sanitizer: .+)$",
+        r"(runtime error: .+)$",
+    ):
         if match := re.search(pattern, output, re.MULTILINE):
             return match[1].strip()
     return "a sanitizer stopped it"
@@ -206,7 +219,11 @@ def usable_cpus() -> int:
 
 def test_environment() -> dict[str, str]:
     """What a test sees: nothing that changes its verdict (GTEST_FILTER, ASAN_OPTIONS, LD_PRELOAD…)."""
-    kept = {k: v for k, v in os.environ.items() if k in ("HOME", "TMPDIR", "USER", "LOGNAME") or k.startswith("RT_")}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k in ("HOME", "TMPDIR", "USER", "LOGNAME") or k.startswith("RT_")
+    }
     kept.pop("RT_RESULT_FD", None)
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", **kept}
 
@@ -226,7 +243,9 @@ def without_aslr() -> list[str]:
     if setarch is None:
         return []
     prefix = [setarch, "-R"]
-    probe = subprocess.run([*prefix, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    probe = subprocess.run(
+        [*prefix, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+    )
     return prefix if probe.returncode == 0 else []
 
 
@@ -263,7 +282,9 @@ class Pool:
         self._selector = selectors.DefaultSelector()
         self._environment = test_environment()
 
-    def submit(self, command: list[str], done: Callable[[Ended], None], *, soon: bool = False) -> None:
+    def submit(
+        self, command: list[str], done: Callable[[Ended], None], *, soon: bool = False
+    ) -> None:
         """`soon`: before everything that waits already."""
         if soon:
             self._waiting.appendleft((command, done))
@@ -329,7 +350,11 @@ class Pool:
             elif not self._read(running, what):
                 self._selector.unregister(key.fd)
         now = time.monotonic()
-        due = [r for r in self._running.values() if now - r.looked >= self._limits.tick_seconds and not r.killed]
+        due = [
+            r
+            for r in self._running.values()
+            if now - r.looked >= self._limits.tick_seconds and not r.killed
+        ]
         members = processes.sessions() if due else {}
         for running in due:
             self._watch(running, now, members.get(running.process.pid, []))
@@ -383,13 +408,13 @@ class Pool:
         passed = now - running.looked
         cpu, activity = processes.cpu_activity(members)
         used = activity - running.activity
-        running.idle = running.idle + min(passed, 2 * self._limits.tick_seconds) if used == 0 else 0.0
+        running.idle = (
+            running.idle + min(passed, 2 * self._limits.tick_seconds) if used == 0 else 0.0
+        )
         running.light = running.activity >= 0 and used < _LIGHT * passed * 1e9
         running.looked, running.activity = now, activity
         if cpu > self._limits.cpu_seconds:
-            running.killed = (
-                f"ended by the runner after {self._limits.cpu_seconds:.0f} s of CPU time: a loop that never ends?"
-            )
+            running.killed = f"ended by the runner after {self._limits.cpu_seconds:.0f} s of CPU time: a loop that never ends?"
         elif running.idle >= self._limits.idle_seconds:
             running.killed = (
                 f"ended by the runner: nothing in it ran for {self._limits.idle_seconds:.0f} s. "
@@ -429,19 +454,35 @@ class _GroupRun:
             names = parse_test_list(ended.output)
             if ended.status != 0 or not names:
                 result = judge(binary.path.name, binary.kind, ended)
-                message = f"it ended before any test began: {result.message}" if ended.status else "it has no tests"
+                message = (
+                    f"it ended before any test began: {result.message}"
+                    if ended.status
+                    else "it has no tests"
+                )
                 self._slots[index] = [
-                    TestResult(binary.path.name, binary.kind, "crash", message, ended.seconds, (), ended.output)
+                    TestResult(
+                        binary.path.name,
+                        binary.kind,
+                        "crash",
+                        message,
+                        ended.seconds,
+                        (),
+                        ended.output,
+                    )
                 ]
                 self._one_less()
                 return
             self._owner.known += len(names)
             self._left += len(names) - 1
             self._slots[index] = [None] * len(names)
-            for number, name in sorted(enumerate(names), key=lambda item: -self._owner.expected(binary, item[1])):
+            for number, name in sorted(
+                enumerate(names), key=lambda item: -self._owner.expected(binary, item[1])
+            ):
                 self._submit(index, number, name, binary)
 
-        self._owner.pool.submit([*prefix, str(binary.path), "--gtest_list_tests"], listed, soon=True)
+        self._owner.pool.submit(
+            [*prefix, str(binary.path), "--gtest_list_tests"], listed, soon=True
+        )
 
     def _submit(self, index: int, number: int, name: str, binary: Binary) -> None:
         def ended(end: Ended) -> None:
@@ -450,7 +491,12 @@ class _GroupRun:
             self._owner.one_done(binary, result)
             self._one_less()
 
-        command = [*self._owner.prefix(binary), str(binary.path), f"--gtest_filter={name}", "--gtest_color=no"]
+        command = [
+            *self._owner.prefix(binary),
+            str(binary.path),
+            f"--gtest_filter={name}",
+            "--gtest_color=no",
+        ]
         self._owner.pool.submit(command, ended)
 
     def _one_less(self) -> None:
@@ -464,7 +510,9 @@ class _GroupRun:
 
 
 class _Run:
-    def __init__(self, pool: Pool, progress: Progress, durations: MutableMapping[str, float]) -> None:
+    def __init__(
+        self, pool: Pool, progress: Progress, durations: MutableMapping[str, float]
+    ) -> None:
         self.pool = pool
         self._durations = durations
         self.known = 0

@@ -71,7 +71,10 @@ def unwritten(text: str, exercise: str) -> bool:
     """True if something of the exercise is still to be written."""
     if "RT_TODO" not in text:
         return False
-    return re.search(rf'\bRT_TODO\(\s*"{re.escape(exercise)}"\s*\)', _without_comments(text)) is not None
+    return (
+        re.search(rf'\bRT_TODO\(\s*"{re.escape(exercise)}"\s*\)', _without_comments(text))
+        is not None
+    )
 
 
 def _without_comments(text: str) -> str:

@@ -26,7 +26,13 @@ _WORDS = {
     "todo": "not written",
     "unusable": "file missing or unreadable",
 }
-_GLYPHS = {"done": "pass", "failing": "fail", "open": "blocked", "todo": "todo", "unusable": "broken"}
+_GLYPHS = {
+    "done": "pass",
+    "failing": "fail",
+    "open": "blocked",
+    "todo": "todo",
+    "unusable": "broken",
+}
 
 
 def standings(checkout: Checkout, catalog: Catalog) -> list[Standing]:
@@ -35,7 +41,10 @@ def standings(checkout: Checkout, catalog: Catalog) -> list[Standing]:
 
 
 def _standing(
-    checkout: Checkout, catalog: Catalog, exercise: Exercise, records: Mapping[str, Mapping[str, object]]
+    checkout: Checkout,
+    catalog: Catalog,
+    exercise: Exercise,
+    records: Mapping[str, Mapping[str, object]],
 ) -> Standing:
     record = records.get(exercise.id, {})
     passed_at = record.get("passed_at")
@@ -72,7 +81,9 @@ def as_object(standing: Sequence[Standing]) -> dict[str, object]:
     }
 
 
-def lines(catalog: Catalog, standing: Sequence[Standing], look: Look, following: Exercise | None) -> list[Line]:
+def lines(
+    catalog: Catalog, standing: Sequence[Standing], look: Look, following: Exercise | None
+) -> list[Line]:
     by_id = {s.exercise.id: s for s in standing}
     width = max((len(s.exercise.slug) for s in standing), default=0)
     room = max(20, look.width - width - 34)
@@ -81,15 +92,33 @@ def lines(catalog: Catalog, standing: Sequence[Standing], look: Look, following:
         of_module = [by_id[e.id] for e in module.exercises]
         done = sum(s.state == "done" for s in of_module)
         out.append(
-            line(Span(f"module {module.number}", "bold"), f"  {module.title}  ", Span(f"{done} of {len(of_module)}", "dim"))
+            line(
+                Span(f"module {module.number}", "bold"),
+                f"  {module.title}  ",
+                Span(f"{done} of {len(of_module)}", "dim"),
+            )
         )
         for s in of_module:
-            out.append(_row(s, look, width, room, here=following is not None and s.exercise.id == following.id))
+            out.append(
+                _row(
+                    s,
+                    look,
+                    width,
+                    room,
+                    here=following is not None and s.exercise.id == following.id,
+                )
+            )
         out.append(line(""))
     total = as_object(standing)
-    out.append(line(f"{total['done']} of {len(standing)} done, {total['points']} of {total['points_possible']} points"))
+    out.append(
+        line(
+            f"{total['done']} of {len(standing)} done, {total['points']} of {total['points_possible']} points"
+        )
+    )
     if following is not None:
-        out.append(line("next: ", Span(f"{COMMAND} check {following.id}", "bold"), f"  {following.title}"))
+        out.append(
+            line("next: ", Span(f"{COMMAND} check {following.id}", "bold"), f"  {following.title}")
+        )
     return out
 
 

@@ -34,7 +34,12 @@ def plain(text: Line) -> str:
 def prose(text: str, width: int, indent: str = "", style: str = "") -> list[Line]:
     """A paragraph, wrapped. Paths, ids and commands are never broken."""
     wrapped = textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
     return [line(Span(part, style)) for part in wrapped]
 
@@ -60,7 +65,11 @@ def verbatim(text: str, width: int, indent: str, style: str = "") -> list[Line]:
 
 
 def wants_colour(stream: TextIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return (
+        stream.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+    )
 
 
 def width_of(stream: TextIO) -> int:

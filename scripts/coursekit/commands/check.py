@@ -21,13 +21,28 @@ def selected(catalog: Catalog, names: tuple[str, ...]) -> tuple[Exercise, ...]:
 @click.command(short_help="Build and test the next unfinished exercise, or those named.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--solutions", is_flag=True, help="Check the reference instead of your code.")
-@click.option("--mine", is_flag=True, help="Stack on your own earlier exercises, not on the reference.")
-@click.option("--sanitize", type=click.Choice(["address", "thread"]), help="Every test under this sanitizer.")
+@click.option(
+    "--mine", is_flag=True, help="Stack on your own earlier exercises, not on the reference."
+)
+@click.option(
+    "--sanitize", type=click.Choice(["address", "thread"]), help="Every test under this sanitizer."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--cxx", metavar="COMPILER", default="", help="Build with this compiler, in a folder of its own.")
+@click.option(
+    "--cxx",
+    metavar="COMPILER",
+    default="",
+    help="Build with this compiler, in a folder of its own.",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compile this many files at a time.")
 def command(
-    ids: tuple[str, ...], solutions: bool, mine: bool, sanitize: str | None, as_json: bool, cxx: str, jobs: int | None
+    ids: tuple[str, ...],
+    solutions: bool,
+    mine: bool,
+    sanitize: str | None,
+    as_json: bool,
+    cxx: str,
+    jobs: int | None,
 ) -> int:
     """Build and test the next unfinished exercise, or those named.
 
@@ -37,7 +52,9 @@ def command(
     from coursekit import check, report, text, ui
 
     if solutions and mine:
-        raise CourseError("--solutions checks the reference and --mine stacks on your code: choose one.", USAGE)
+        raise CourseError(
+            "--solutions checks the reference and --mine stacks on your code: choose one.", USAGE
+        )
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)
     records = progress.load(checkout)
@@ -50,7 +67,9 @@ def command(
         exercises = (following,) if following else ()
     options = check.Options(solutions, mine, sanitize or "", cxx, jobs)
     with ui.interface(quiet=as_json) as interface:
-        results = check.run(checkout, catalog, exercises, options, interface, " ".join(["check", *ids]))
+        results = check.run(
+            checkout, catalog, exercises, options, interface, " ".join(["check", *ids])
+        )
     if as_json:
         from coursekit import jsonout
 
@@ -59,6 +78,8 @@ def command(
         look = report.Look(text.width_of(sys.stdout), text.unicode_of(sys.stdout))
         last = exercises[-1] if exercises else None
         next_one = check.next_unfinished(catalog, progress.load(checkout), last)
-        lines = report.check_report(results, checkout, catalog, look, next_one, quiet_next=not options.counts)
+        lines = report.check_report(
+            results, checkout, catalog, look, next_one, quiet_next=not options.counts
+        )
         text.write(lines)
     return ALL_PASS if all(result.state == "pass" for result in results) else MENDABLE

@@ -50,7 +50,11 @@ PRESETS = {
             "name": name,
             "generator": "Ninja",
             "binaryDir": "${sourceDir}/build/${presetName}",
-            "cacheVariables": {"RT_SUBJECT": subject, "RT_PRIOR": prior, "CMAKE_CXX_FLAGS": "-Wall"},
+            "cacheVariables": {
+                "RT_SUBJECT": subject,
+                "RT_PRIOR": prior,
+                "CMAKE_CXX_FLAGS": "-Wall",
+            },
         }
         for name, subject, prior in (
             ("learner", "learner", "solutions"),
@@ -139,7 +143,12 @@ class Tree:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, check=False, env=self.environment(), cwd="/"
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment(),
+            cwd="/",
         )
 
     def states(self, *arguments: str) -> dict[str, str]:
@@ -164,7 +173,9 @@ def built_tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     (module / "tests/beta_stress_test.cc").write_text(test_source("beta", "BetaStress", 2))
     for name, text in (("alpha", ALPHA), ("beta", BETA)):
         (root / f"solutions/module1-x/include/rt/{name}.h").write_text(text)
-    shutil.copytree(COURSEKIT, root / "scripts/coursekit", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    shutil.copytree(
+        COURSEKIT, root / "scripts/coursekit", ignore=shutil.ignore_patterns("tests", "__pycache__")
+    )
     return Tree(root)
 
 
@@ -218,7 +229,13 @@ def test_a_failing_test_is_shown_with_its_place(tree: Tree) -> None:
     tree.learner("beta").write_text(BETA.replace("+ 1", "+ 2"))
     answer = tree.run("check", "beta")
     assert answer.returncode == 1
-    for part in ("Beta.Works (unit) failed", "expected 1", "module1-x/given/kit.h:5", "stress", "scripts/course hint 1.2"):
+    for part in (
+        "Beta.Works (unit) failed",
+        "expected 1",
+        "module1-x/given/kit.h:5",
+        "stress",
+        "scripts/course hint 1.2",
+    ):
         assert part in answer.stdout
 
 
@@ -239,7 +256,9 @@ def test_on_ones_own_code_a_broken_need_blocks(tree: Tree) -> None:
     assert tree.states("1.2", "--mine") == {"1.2": "blocked"}  # 1.1 is a stub
     tree.learner("alpha").write_text(ALPHA.replace("return 1;", "return 1"))
     answer = tree.run("check", "1.2", "--mine")
-    assert "blocked" in answer.stdout and "1.1 (alpha), which does not compile" in " ".join(answer.stdout.split())
+    assert "blocked" in answer.stdout and "1.1 (alpha), which does not compile" in " ".join(
+        answer.stdout.split()
+    )
     tree.learner("alpha").write_text(ALPHA)
     assert tree.states("1.2", "--mine") == {"1.2": "pass"}
 
@@ -288,7 +307,12 @@ def test_json_is_one_object_of_the_promised_shape(tree: Tree) -> None:
         "passed": 1, "failed": 0, "todo": 1, "broken": 0, "blocked": 0,
     }  # fmt: skip
     first = data["exercises"][0]
-    assert (first["id"], first["slug"], first["module"], first["points"]) == ("1.1", "alpha", "module1-x", 10)
+    assert (first["id"], first["slug"], first["module"], first["points"]) == (
+        "1.1",
+        "alpha",
+        "module1-x",
+        10,
+    )
     (test,) = first["tests"]
     assert set(test) == {"name", "kind", "state", "message", "seconds"}
     assert (test["name"], test["kind"], test["state"]) == ("Alpha.Works", "unit", "pass")
@@ -327,7 +351,10 @@ def test_the_second_of_two_waits_and_says_for_whom(tree: Tree) -> None:
         lock.write("process 4711: course check all\n")
         lock.flush()
         second = subprocess.Popen(
-            tree.command("check", "1.1"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=tree.environment()
+            tree.command("check", "1.1"),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=tree.environment(),
         )
         assert second.stderr is not None
         line = second.stderr.readline()
@@ -353,7 +380,11 @@ def test_an_interrupt_while_building_breaks_nothing(tree: Tree, tmp_path: Path) 
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tree.environment(), start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not (mark.exists() and mark.read_text()) and child.poll() is None and time.monotonic() < deadline:
+    while (
+        not (mark.exists() and mark.read_text())
+        and child.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate()

@@ -49,7 +49,9 @@ def test_ninjas_output_falls_into_edges() -> None:
 
 
 def test_ninjas_own_error() -> None:
-    assert read("ninja: error: unknown target 'x', did you mean 'y'?")[0].errors == ["error: unknown target 'x', did you mean 'y'?"]
+    assert read("ninja: error: unknown target 'x', did you mean 'y'?")[0].errors == [
+        "error: unknown target 'x', did you mean 'y'?"
+    ]
 
 
 def test_the_first_error_with_its_place_and_source() -> None:
@@ -76,7 +78,15 @@ def test_an_error_in_given_code_names_the_way_through_the_learners_file() -> Non
 
 
 def test_clang_and_paths_with_spaces() -> None:
-    error = first_error([Edge("x", ("x.o",), "/my course/a.h:3:1: fatal error: 'b.h' file not found\n#include \"b.h\"\n         ^~~~~\n1 error generated.\n")])
+    error = first_error(
+        [
+            Edge(
+                "x",
+                ("x.o",),
+                "/my course/a.h:3:1: fatal error: 'b.h' file not found\n#include \"b.h\"\n         ^~~~~\n1 error generated.\n",
+            )
+        ]
+    )
     assert (error.file, error.line) == ("/my course/a.h", 3)
 
 
@@ -121,7 +131,10 @@ Call Stack (most recent call first):
 """
     error = configure_error(output)
     assert error.exit_code == 3
-    assert 'By not providing "Findabsl.cmake" in CMAKE_MODULE_PATH this project has asked' in error.message
+    assert (
+        'By not providing "Findabsl.cmake" in CMAKE_MODULE_PATH this project has asked'
+        in error.message
+    )
 
 
 ASAN = """\

@@ -34,7 +34,12 @@ def exercise(number: int, slug: str, *, stretch: bool = False) -> Exercise:
     )
 
 
-FIRST, SECOND, STAR, LAST = exercise(1, "waker"), exercise(2, "block_on"), exercise(3, "extra", stretch=True), exercise(4, "join")
+FIRST, SECOND, STAR, LAST = (
+    exercise(1, "waker"),
+    exercise(2, "block_on"),
+    exercise(3, "extra", stretch=True),
+    exercise(4, "join"),
+)
 ROOT = Path("/my course")
 CHECKOUT = Checkout(ROOT, ROOT / ".course", ROOT / "build", read_only=False)
 CATALOG = Catalog(ROOT, (Module("module1-executor", 1, "Who?", (FIRST, SECOND, STAR, LAST)),))
@@ -53,9 +58,20 @@ def test_a_failure_shows_the_first_test_in_full_and_the_others_as_a_line() -> No
             "unit",
             "fail",
             "x",
-            failures=(Failure("/my course/module1-executor/tests/waker_test.cc", 41, "Expected: 1\n  Actual: 2\n" + "word " * 40),),
+            failures=(
+                Failure(
+                    "/my course/module1-executor/tests/waker_test.cc",
+                    41,
+                    "Expected: 1\n  Actual: 2\n" + "word " * 40,
+                ),
+            ),
         ),
-        TestResult("Waker.Other", "unit", "fail", failures=(Failure("/my course/module1-executor/tests/waker_test.cc", 99, "no"),)),
+        TestResult(
+            "Waker.Other",
+            "unit",
+            "fail",
+            failures=(Failure("/my course/module1-executor/tests/waker_test.cc", 99, "no"),),
+        ),
         TestResult("Waker.Dies", "unit", "crash", "ended by SIGSEGV"),
     )
     answer = shown(Result(FIRST, "fail", FILES, "", tests, skipped=("stress", "system")))
@@ -71,21 +87,35 @@ def test_a_failure_shows_the_first_test_in_full_and_the_others_as_a_line() -> No
 
 
 def test_a_hang_shows_who_waits() -> None:
-    test = TestResult("Waker.Waits", "unit", "hang", "All 2 threads sleep.\nThread 1\n  in park /my course/module1-executor/a.h:3")
+    test = TestResult(
+        "Waker.Waits",
+        "unit",
+        "hang",
+        "All 2 threads sleep.\nThread 1\n  in park /my course/module1-executor/a.h:3",
+    )
     answer = shown(Result(FIRST, "fail", FILES, "", (test,)))
     assert "Waker.Waits (unit) hangs" in answer
     assert "in park module1-executor/a.h:3" in answer
 
 
 def test_an_error_outside_of_the_learners_file_names_the_way_to_it() -> None:
-    error = Diagnostic("/my course/module1-executor/include/rt/poll.h", 20, 5, "static assertion failed", (), ("/my course/" + FILES[0] + ":12",))
+    error = Diagnostic(
+        "/my course/module1-executor/include/rt/poll.h",
+        20,
+        5,
+        "static assertion failed",
+        (),
+        ("/my course/" + FILES[0] + ":12",),
+    )
     answer = shown(Result(FIRST, "broken", FILES, "", error=error))
     assert "module1-executor/include/rt/poll.h:20:5" in answer
     assert "on the way from module1-executor/include/rt/waker.h:12" in answer
 
 
 def test_a_missing_definition_is_explained() -> None:
-    answer = shown(Result(FIRST, "broken", FILES, "", error=Diagnostic("", 0, 0, "undefined symbol: rt::f()")))
+    answer = shown(
+        Result(FIRST, "broken", FILES, "", error=Diagnostic("", 0, 0, "undefined symbol: rt::f()"))
+    )
     assert "nothing defines it" in answer
 
 
@@ -93,7 +123,13 @@ def test_several_exercises_get_a_line_each_and_a_total() -> None:
     answer = shown(
         Result(FIRST, "pass", FILES, "", (TestResult("A.B", "unit", "pass", seconds=0.5),)),
         Result(SECOND, "todo", FILES),
-        Result(LAST, "blocked", FILES, "needs 1.2 (block_on), which is not written yet", blocked_by="1.2"),
+        Result(
+            LAST,
+            "blocked",
+            FILES,
+            "needs 1.2 (block_on), which is not written yet",
+            blocked_by="1.2",
+        ),
     )
     assert "3 exercises: 1 pass, 1 blocked, 1 not written yet" in answer
     assert "Needs 1.2 (block_on), which is not written yet." in answer
@@ -121,7 +157,14 @@ def test_compiler_warnings_and_notices_are_a_word_not_a_failure() -> None:
 
 
 def verdict_of(*states: str, todo: str = "1.1") -> tuple[str, str, str]:
-    return verdict(FIRST, [TestResult("S.T", "unit", state, "m", todo=todo if state == "todo" else "") for state in states], ())
+    return verdict(
+        FIRST,
+        [
+            TestResult("S.T", "unit", state, "m", todo=todo if state == "todo" else "")
+            for state in states
+        ],
+        (),
+    )
 
 
 def test_verdicts() -> None:
@@ -130,8 +173,15 @@ def test_verdicts() -> None:
     assert verdict_of("todo", "fail")[0] == "fail"
     assert verdict_of("hang")[0] == "fail"
     assert verdict_of()[0] == "fail"
-    assert verdict_of("pass", "todo", todo="0.3") == ("blocked", "needs 0.3, which is not written yet", "0.3")
-    assert verdict(FIRST, [TestResult("S.T", "unit", "pass")], [Place("a.h", 1, "", "no")])[0] == "fail"
+    assert verdict_of("pass", "todo", todo="0.3") == (
+        "blocked",
+        "needs 0.3, which is not written yet",
+        "0.3",
+    )
+    assert (
+        verdict(FIRST, [TestResult("S.T", "unit", "pass")], [Place("a.h", 1, "", "no")])[0]
+        == "fail"
+    )
 
 
 def test_stretch_exercises_come_when_the_others_are_done(tmp_path: Path) -> None:

@@ -154,7 +154,9 @@ def test_a_child_left_behind_is_ended_and_not_waited_for(tmp_path: Path) -> None
 
 def test_the_backstop_ends_what_sleeps_for_ever(tmp_path: Path) -> None:
     limits = Limits(idle_seconds=0.3, tick_seconds=0.05)
-    result = run(tmp_path, "def T_Sleeps():\n    import time\n    time.sleep(1000)", limits)["Suite.Sleeps"]
+    result = run(tmp_path, "def T_Sleeps():\n    import time\n    time.sleep(1000)", limits)[
+        "Suite.Sleeps"
+    ]
     assert result.state == "hang"
     assert "nothing in it ran" in result.message
 
@@ -175,7 +177,9 @@ def test_tests_that_hang_wait_side_by_side(tmp_path: Path) -> None:
         while sum(n.startswith("Suite.") for n in os.listdir("{tmp_path}")) < 12:
             time.sleep(0.05)
         end(True)
-    """ + "".join(f"\n    def T_Sleeps{i}(): wait()" for i in range(12))
+    """ + "".join(
+        f"\n    def T_Sleeps{i}(): wait()" for i in range(12)
+    )
     group = Group("1.1", ((Binary(binary(tmp_path, "one_test", body), "unit"),),))
     results = runner.run_groups([group], width=2, limits=Limits(tick_seconds=0.05))["1.1"]
     assert [result.state for result in results] == ["pass"] * 12
@@ -197,7 +201,9 @@ def test_the_longest_test_starts_first(tmp_path: Path) -> None:
     assert durations["one_test Suite.Long"] < 3.0
 
 
-def test_the_learners_environment_changes_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_learners_environment_changes_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GTEST_FILTER", "-*")
     monkeypatch.setenv("ASAN_OPTIONS", "exitcode=0")
     monkeypatch.setenv("LD_PRELOAD", "/nowhere.so")
@@ -217,7 +223,9 @@ def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
     )
     scripts = Path(__file__).resolve().parents[2]
     child = subprocess.Popen(
-        [sys.executable, "-I", "-c", program, str(scripts), str(path)], stderr=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-I", "-c", program, str(scripts), str(path)],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
     def tests_running() -> list[int]:

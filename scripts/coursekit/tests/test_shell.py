@@ -31,7 +31,9 @@ class Machine:
         answer = " ".join(f"ii :{package}" for package in packages.split())
         self.tool("dpkg-query", f'printf "%s " "{answer}"')
 
-    def run(self, *arguments: str, script: str | None = None, **changes: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, script: str | None = None, **changes: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [script or str(self.root / "scripts/course"), *arguments],
             env={**self.env, **changes},
@@ -50,10 +52,17 @@ def machine(tmp_path: Path) -> Machine:
     root = tmp_path / "my course"
     (root / "scripts/coursekit").mkdir(parents=True)
     shutil.copy(COURSE, root / "scripts/course")
-    (root / "scripts/coursekit/__main__.py").write_text("import sys\nprint('called', sys.argv[1:])\n")
+    (root / "scripts/coursekit/__main__.py").write_text(
+        "import sys\nprint('called', sys.argv[1:])\n"
+    )
     fakes = tmp_path / "bin"
     fakes.mkdir()
-    env = {"PATH": f"{fakes}:/usr/bin:/bin", "HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8", "TMPDIR": str(tmp_path)}
+    env = {
+        "PATH": f"{fakes}:/usr/bin:/bin",
+        "HOME": str(tmp_path / "home"),
+        "LC_ALL": "C.UTF-8",
+        "TMPDIR": str(tmp_path),
+    }
     made = Machine(root, fakes, tmp_path / "log", env)
     made.installed(LEARNER)
     made.tool("apt-get", "exit 0")

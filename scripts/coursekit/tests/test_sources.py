@@ -18,11 +18,15 @@ def test_stripping_keeps_every_place() -> None:
     code = sources.strip_comments_and_strings(text)
     assert len(code) == len(text)
     assert "sleep" not in code
-    assert [code.index(name) for name in ("int b", "int d")] == [text.index(name) for name in ("int b", "int d")]
+    assert [code.index(name) for name in ("int b", "int d")] == [
+        text.index(name) for name in ("int b", "int d")
+    ]
 
 
 def test_raw_strings_and_digit_separators() -> None:
-    code = sources.strip_comments_and_strings("auto r = R\"x(sleep_for \" )\" )x\"; int n = 1'000'000; sleep_for(n);")
+    code = sources.strip_comments_and_strings(
+        'auto r = R"x(sleep_for " )" )x"; int n = 1\'000\'000; sleep_for(n);'
+    )
     assert code.count("sleep_for") == 1
     assert "1'000'000" in code
 
@@ -30,7 +34,11 @@ def test_raw_strings_and_digit_separators() -> None:
 def test_a_forbidden_word_counts_in_code_only() -> None:
     assert sources.forbidden('// sleep_for\nconst char* s = "sleep_for";\n', "a.h", SLEEP) == []
     (breach,) = sources.forbidden("int x;\n  std::this_thread::sleep_for(1ms);\n", "a.h", SLEEP)
-    assert (breach.file, breach.line, breach.source) == ("a.h", 2, "std::this_thread::sleep_for(1ms);")
+    assert (breach.file, breach.line, breach.source) == (
+        "a.h",
+        2,
+        "std::this_thread::sleep_for(1ms);",
+    )
 
 
 def test_awaited_aggregates() -> None:
