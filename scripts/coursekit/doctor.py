@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -237,7 +238,7 @@ def checkout_finding(checkout: Checkout) -> Finding:
             False,
             False,
             f"{checkout.root} cannot be written to, so you cannot solve anything in it",
-            f"git clone {checkout.root} ~/course, and work there",
+            f"git clone {shlex.quote(str(checkout.root))} ~/course   # and work there",
         )
     return Finding("checkout", True, False, str(checkout.root))
 

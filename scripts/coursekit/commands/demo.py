@@ -93,6 +93,7 @@ def listing(catalog: Catalog, width: int) -> list[Line]:
             out.append(line(Span(module, "dim")))
         said = first_comment(demo.path)
         said = re.sub(rf"^{re.escape(demo.path.stem)}(\.cc)?\s*[:.-]\s*", "", said)
+        said = said[:1].upper() + said[1:]
         if len(said) > width - room - 4:
             said = said[: width - room - 7].rstrip() + "..."
         out.append(line("  ", Span(f"{demo.name:<{room}}", "bold"), f"  {said}"))
