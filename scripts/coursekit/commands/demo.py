@@ -127,7 +127,7 @@ def _reference_offer(catalog: Catalog, demo: Demo) -> str:
 def _nothing_yet(catalog: Catalog, demo: Demo) -> str:
     module = catalog.module(demo.module)
     return (
-        f"{demo.name} runs on your own code, and module {module.number} is still before you: nothing to be sorry for."
+        f"The demo {demo.name} runs on your own code, and module {module.number} is still before you: nothing to be sorry for."
         f"{_reference_offer(catalog, demo)} `scripts/course lesson module{module.number}` is where yours begins."
     )
 
@@ -147,7 +147,7 @@ def built(checkout: Checkout, catalog: Catalog, demo: Demo, *, solutions: bool) 
         error = result.broken[demo.target]
         offer = "" if solutions else _reference_offer(catalog, demo)
         raise CourseError(
-            f"{demo.name} does not compile: {check.place_and_message(checkout, error)}.{offer}",
+            f"The demo {demo.name} does not compile: {check.place_and_message(checkout, error)}.{offer}",
             MENDABLE,
             "\n".join(f"  {part}" for part in error.excerpt),
         )
@@ -162,7 +162,7 @@ def run(catalog: Catalog, demo: Demo, command_line: list[str], *, solutions: boo
     try:
         process = subprocess.Popen(command_line, stderr=subprocess.PIPE)
     except OSError as error:
-        raise CourseError(f"{demo.name} cannot be started: {error.strerror}.") from error
+        raise CourseError(f"The demo {demo.name} cannot be started: {error.strerror}.") from error
     assert process.stderr is not None
     tail = bytearray()
 
@@ -195,9 +195,9 @@ def run(catalog: Catalog, demo: Demo, command_line: list[str], *, solutions: boo
     if status == runner.EXIT_TODO:
         raise CourseError(_not_written(catalog, demo, bytes(tail)), MENDABLE)
     if status < 0:
-        raise CourseError(f"{demo.name} was ended by {runner.signal_name(-status)}.{_blame(demo, solutions)}", MENDABLE)
+        raise CourseError(f"The demo {demo.name} was ended by {runner.signal_name(-status)}.{_blame(demo, solutions)}", MENDABLE)
     if status != 0:
-        raise CourseError(f"{demo.name} ended with exit code {status}.", MENDABLE)
+        raise CourseError(f"The demo {demo.name} ended with exit code {status}.", MENDABLE)
     return ALL_PASS
 
 
@@ -212,8 +212,8 @@ def _not_written(catalog: Catalog, demo: Demo, said: bytes) -> str:
     except CourseError:
         exercise = None
     if exercise is None:
-        return f"{demo.name} came to an exercise that is not written yet.{_reference_offer(catalog, demo)}"
+        return f"The demo {demo.name} came to an exercise that is not written yet.{_reference_offer(catalog, demo)}"
     return (
-        f"{demo.name} came as far as exercise {exercise.id} ({exercise.slug}), which is yours to write: "
+        f"The demo {demo.name} came as far as exercise {exercise.id} ({exercise.slug}), which is yours to write: "
         f"`scripts/course lesson {exercise.id}`.{_reference_offer(catalog, demo)}"
     )
