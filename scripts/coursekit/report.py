@@ -298,17 +298,15 @@ def _remarks(result: Result, checkout: Checkout, look: Look) -> list[Line]:
 
 
 def totals(results: Sequence[Result]) -> str:
-    counted = [
-        (sum(r.state == state for r in results), word)
-        for state, word in (
-            ("pass", "pass"),
-            ("fail", "fail"),
-            ("broken", "do not compile"),
-            ("blocked", "blocked"),
-            ("todo", "not written yet"),
-        )
-    ]
-    return ", ".join(f"{count} {word}" for count, word in counted if count)
+    words = (
+        ("pass", "passes", "pass"),
+        ("fail", "fails", "fail"),
+        ("broken", "does not compile", "do not compile"),
+        ("blocked", "blocked", "blocked"),
+        ("todo", "not written yet", "not written yet"),
+    )
+    counted = [(sum(r.state == state for r in results), one, many) for state, one, many in words]
+    return ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in counted if n)
 
 
 def check_report(

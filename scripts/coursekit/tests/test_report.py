@@ -131,7 +131,7 @@ def test_several_exercises_get_a_line_each_and_a_total() -> None:
             blocked_by="1.2",
         ),
     )
-    assert "3 exercises: 1 pass, 1 blocked, 1 not written yet" in answer
+    assert "3 exercises: 1 passes, 1 blocked, 1 not written yet" in answer
     assert "Needs 1.2 (block_on), which is not written yet." in answer
     assert "first to write: scripts/course lesson 1.2" in answer
 
