@@ -9,8 +9,11 @@
 // Invariants
 //   1. A Waker that holds data owns one reference to it, and gives it back exactly once: by drop,
 //      or by wake() &&, which consumes it.
-//   2. clone() makes a second owner. A moved-from Waker owns nothing.
+//   2. clone() makes a second owner. A Waker that was moved from or used up owns nothing: it may be
+//      destroyed or assigned to, and that is all.
 //   3. Two wakers that will_wake() each other wake the same task.
+//   4. When the table is asked to take a reference back, this Waker has let go of it already. What
+//      runs there may look at this Waker again, or destroy the place in which it stands.
 //
 // The idea is Rust's std::task::{Waker, RawWakerVTable}.
 #pragma once
@@ -25,10 +28,10 @@ struct WakerVTable {
                         void (*wake_by_ref_fn)(void*), void (*drop_fn)(void*)) noexcept
       : clone(clone_fn), wake(wake_fn), wake_by_ref(wake_by_ref_fn), drop(drop_fn) {}
 
-  void* (*clone)(void* data);        // Makes a second owner; returns the data for it.
-  void (*wake)(void* data);          // Wakes, and gives the reference back: no drop follows.
-  void (*wake_by_ref)(void* data);   // Wakes, and keeps the reference.
-  void (*drop)(void* data);          // Gives the reference back without waking.
+  void* (*clone)(void* data);       // Makes a second owner; returns the data for it.
+  void (*wake)(void* data);         // Wakes, and gives the reference back: no drop follows.
+  void (*wake_by_ref)(void* data);  // Wakes, and keeps the reference.
+  void (*drop)(void* data);         // Gives the reference back without waking.
 };
 
 class Waker {
