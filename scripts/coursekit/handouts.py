@@ -131,7 +131,7 @@ def make(checkout: Checkout, catalog: Catalog, plan: Plan, folder: Path) -> Made
         temporary.mkdir()
         _copy(checkout.root, plan.files, temporary)
         _write_stubs(catalog, plan, temporary)
-        _shorten_readme(temporary)
+        _adapt_readme(temporary, plan)
         unlinked = tuple(_unlink_all(temporary))
         _prove(temporary, plan)
         temporary.rename(folder)  # onto an empty folder too
@@ -172,10 +172,23 @@ def without_sections(text: str, titles: Sequence[str]) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(out))
 
 
-def _shorten_readme(folder: Path) -> None:
+def note(plan: Plan) -> str:
+    """What is different from the whole course, for the top of the README."""
+    if plan.with_solutions:
+        given = "with the reference of " + " and ".join(module.name for module in plan.with_solutions) + " only"
+    else:
+        given = "without the reference"
+    return (
+        f"This is a handout, {given}. Where there is none, an exercise is built on your own earlier ones: do them in order.\n"
+        "`diff` and `--solutions`, of which the text speaks, work where there is a reference."
+    )
+
+
+def _adapt_readme(folder: Path, plan: Plan) -> None:
     path = folder / "README.md"
     if path.is_file():
-        path.write_text(without_sections(path.read_text("utf-8"), _README_SECTIONS), "utf-8")
+        text = without_sections(path.read_text("utf-8"), _README_SECTIONS)
+        path.write_text(re.sub(r"\A(# .*\n)", lambda title: f"{title[1]}\n{note(plan)}\n", text), "utf-8")
 
 
 def _unlink_all(folder: Path) -> Iterator[tuple[str, int]]:

@@ -222,6 +222,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; name each difference")
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2])
     options = parser.parse_args(arguments)
+    if not any((options.root / "solutions").glob("module*")):
+        print("This copy of the course has no solutions to derive stubs from.", file=sys.stderr)
+        return 2
     try:
         if not options.check:
             for path in write_all(options.root):

@@ -125,6 +125,7 @@ def test_links_to_what_is_left_out_become_text(
     _, out, _ = run(capsys, str(tmp_path / "h"), "--through", "module0")
     readme = (tmp_path / "h/README.md").read_text("utf-8")
     assert "[0](module0-problem/README.md)" in readme and "| 1 | b |" in readme and "[MIT](LICENSE), notes." in readme
+    assert readme.startswith("# The course\n\nThis is a handout, without the reference.")
     assert "instructors" not in readme and "maintainers" not in readme and "## Licence" in readme
     assert "You can read the notes and [the table](#experiment)" in (tmp_path / "h/module0-problem/README.md").read_text("utf-8")
     assert "README.md (2)" in out and not (tmp_path / "h/module1-executor").exists()
@@ -138,6 +139,7 @@ def test_finished_modules_may_bring_their_reference(
         "solutions/module0-problem/src/blocking_echo.cc",
         "solutions/module0-problem/NOTES.md",
     }
+    assert "with the reference of module0-problem only" in (tmp_path / "h/README.md").read_text("utf-8")
     status, _, err = run(capsys, str(tmp_path / "i"), "--through", "0", "--with-solutions", "1")
     assert status == 2 and "not in a handout that ends with module0-problem" in err
 
