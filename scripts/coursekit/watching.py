@@ -199,7 +199,16 @@ class Session:
         if END in (typed := self._terminal.keys(0)) or "q" in typed:  # the rest was typed at something gone by
             self._over = True
             return
+        if self._answer.passed:
+            self._extra = self._what_follows()
         self._draw()
+
+    def _what_follows(self) -> list[Line]:
+        following = check.next_unfinished(self._catalog, progress.load(self._checkout), self._exercise)
+        if following is None:
+            return [line("That was the last one: every exercise is done.")]
+        said = f"Next: {following.id} {following.title} ({following.slug}), about {following.minutes} minutes. n goes there."
+        return prose(said, text.width_of(sys.stdout))
 
     def _guarded(self) -> Answer:
         """No error ends the watch, and none is hidden."""
@@ -263,7 +272,8 @@ class Session:
             return
         following = check.next_unfinished(self._catalog, progress.load(self._checkout), self._exercise)
         if following is None:
-            self._tell("That was the last one: every exercise is done.")
+            self._extra = self._what_follows()
+            self._draw()
             return
         self._exercise = following
         self._check()
