@@ -1,0 +1,356 @@
+#include "rt/block_on.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "testkit/testkit.h"
+
+namespace {
+
+using rt::block_on;
+using rt::Context;
+using rt::kPending;
+using rt::kReady;
+using rt::Poll;
+using rt::poll_fn;
+using rt::ThreadParker;
+using rt::Waker;
+using testing::HasSubstr;
+using testkit::LifeCounter;
+using testkit::step;
+
+int this_thread_id() { return static_cast<int>(::syscall(SYS_gettid)); }
+
+// True if the kernel says that the thread sleeps, as in a wait on a condition variable.
+bool is_asleep(int thread_id) {
+  std::ifstream file("/proc/self/task/" + std::to_string(thread_id) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const std::size_t end_of_name = line.rfind(')');
+  return end_of_name != std::string::npos && line.compare(end_of_name, 3, ") S") == 0;
+}
+
+// Returns when the thread sleeps, or when `other` has become true.
+void wait_until_asleep(int thread_id, const std::atomic<bool>& other) {
+  while (!other && !is_asleep(thread_id)) std::this_thread::yield();
+}
+
+// --- ThreadParker -------------------------------------------------------------------------------
+
+// Bugs they are here for: an unpark that only notifies, and leaves nothing to be found by a park
+// that comes later; a token that is not taken.
+TEST(ThreadParker, AnUnparkBeforeTheParkIsNotLost) {
+  ThreadParker parker;
+  for (int i = 1; i <= 3; ++i) {
+    step("unpark()");
+    parker.unpark();
+    step("park(): it finds the token and returns at once");
+    parker.park();
+  }
+}
+
+// What happened to a park() on a thread of its own, up to the moment when that thread sleeps.
+class ParkingThread {
+ public:
+  explicit ParkingThread(ThreadParker& parker)
+      : thread_([this, &parker] {
+          id_ = this_thread_id();
+          parker.park();
+          returned_ = true;
+        }) {
+    while (id_ == 0) std::this_thread::yield();
+    wait_until_asleep(id_, returned_);
+  }
+  ~ParkingThread() { thread_.join(); }
+  ParkingThread(const ParkingThread&) = delete;
+  ParkingThread& operator=(const ParkingThread&) = delete;
+
+  bool returned() const { return returned_; }
+
+ private:
+  std::atomic<int> id_{0};
+  std::atomic<bool> returned_{false};
+  std::thread thread_;
+};
+
+// Bug it is here for: a park that does not wait for the token, so that a pending future is polled
+// again and again.
+TEST(ThreadParker, ParkSleepsUntilUnparked) {
+  ThreadParker parker;
+  step("park() on another thread");
+  ParkingThread parking(parker);
+  EXPECT_FALSE(parking.returned()) << "park() returned although nobody called unpark()";
+  step("unpark()");
+  parker.unpark();
+}
+
+// Bug it is here for: tokens that are counted. Ten wakes are then ten polls, though the first poll
+// has seen what all ten were about.
+TEST(ThreadParker, ManyUnparksLeaveOneToken) {
+  ThreadParker parker;
+  step("unpark(), three times");
+  parker.unpark();
+  parker.unpark();
+  parker.unpark();
+  step("park(): takes the one token");
+  parker.park();
+  step("park() on another thread: it has to sleep");
+  ParkingThread parking(parker);
+  EXPECT_FALSE(parking.returned())
+      << "the second park() returned at once: unpark() left a second token";
+  step("unpark()");
+  parker.unpark();
+}
+
+// Bug it is here for: a token that is taken only if the thread had to wait for it.
+TEST(ThreadParker, AnUnparkThatEndsAParkIsUsedUp) {
+  ThreadParker parker;
+  {
+    step("park() on another thread, and unpark() once that thread sleeps");
+    ParkingThread parking(parker);
+    parker.unpark();
+  }
+  step("park() again: it has to sleep");
+  ParkingThread parking(parker);
+  EXPECT_FALSE(parking.returned()) << "one unpark() ended two park()s";
+  step("unpark()");
+  parker.unpark();
+}
+
+// --- block_on: what comes out -------------------------------------------------------------------
+
+TEST(BlockOn, AReadyFutureIsPolledOnceAndGivesItsOutput) {
+  int polls = 0;
+  const int output = block_on(poll_fn([&polls](Context&) -> Poll<int> {
+    ++polls;
+    return 7;
+  }));
+  EXPECT_EQ(output, 7);
+  EXPECT_EQ(polls, 1);
+}
+
+TEST(BlockOn, AnOutputMayBeNothing) {
+  int polls = 0;
+  block_on(poll_fn([&polls](Context&) -> Poll<void> {
+    ++polls;
+    return kReady;
+  }));
+  EXPECT_EQ(polls, 1);
+}
+
+TEST(BlockOn, AMoveOnlyOutputIsMovedOut) {
+  const std::unique_ptr<std::string> output =
+      block_on(rt::ready(std::make_unique<std::string>("moved")));
+  ASSERT_NE(output, nullptr);
+  EXPECT_EQ(*output, "moved");
+}
+
+TEST(BlockOn, WhatTheFutureThrowsIsThrown) {
+  int polls = 0;
+  auto throws = poll_fn([&polls](Context& cx) -> Poll<int> {
+    if (++polls == 2) throw std::runtime_error("the second poll threw");
+    cx.waker().wake_by_ref();
+    return kPending;
+  });
+  try {
+    block_on(std::move(throws));
+    FAIL() << "block_on returned, and the future threw";
+  } catch (const std::runtime_error& error) {
+    EXPECT_STREQ(error.what(), "the second poll threw");
+  }
+  EXPECT_EQ(polls, 2);
+}
+
+// Bug it is here for: a future that is kept in a place of its own and never destroyed.
+TEST(BlockOn, TheFutureAndItsOutputAreDestroyedOnce) {
+  LifeCounter futures("the future");
+  LifeCounter outputs("the output");
+  {
+    const testkit::Token output =
+        block_on(poll_fn([inside = futures.token(), &outputs](Context&) -> Poll<testkit::Token> {
+          return outputs.token();
+        }));
+    EXPECT_EQ(outputs.live(), 1);
+  }
+  EXPECT_EQ(futures.live(), 0);
+  EXPECT_EQ(outputs.live(), 0);
+}
+
+// Remembers where it was when it was polled first.
+class StaysInPlace {
+ public:
+  using Output = bool;  // Whether it is still there.
+
+  explicit StaysInPlace(int polls) : left_(polls) {}
+
+  Poll<bool> poll(Context& cx) {
+    if (first_ == nullptr) first_ = this;
+    if (first_ != this) return false;
+    if (--left_ == 0) return true;
+    cx.waker().wake_by_ref();
+    return kPending;
+  }
+
+ private:
+  const void* first_ = nullptr;
+  int left_;
+};
+
+// Bug it is here for: a future that is moved, say into a helper, between two polls.
+TEST(BlockOn, TheFutureIsNotMovedBetweenPolls) {
+  EXPECT_TRUE(block_on(StaysInPlace(3))) << "a poll found the future at another address";
+}
+
+// --- block_on: when it polls --------------------------------------------------------------------
+
+// Bug it is here for: a wake that arrives before the thread sleeps, and is gone when it does.
+TEST(BlockOn, AWakeDuringThePollIsNotLost) {
+  int polls = 0;
+  block_on(poll_fn([&polls](Context& cx) -> Poll<void> {
+    step("poll " + std::to_string(polls + 1));
+    if (++polls == 4) return kReady;
+    cx.waker().wake_by_ref();
+    return kPending;
+  }));
+  EXPECT_EQ(polls, 4);
+}
+
+TEST(BlockOn, ManyWakesDuringOnePollAreOnePoll) {
+  // A helper gives the one wake that is due after the second poll, once the thread sleeps.
+  const int thread_id = this_thread_id();
+  int polls = 0;
+  std::atomic<bool> polled_again{false};
+  std::atomic<bool> woken{false};
+  std::thread helper;
+  block_on(poll_fn([&](Context& cx) -> Poll<void> {
+    ++polls;
+    step("poll " + std::to_string(polls));
+    if (polls == 1) {
+      step("three wakes");
+      for (int i = 0; i < 3; ++i) cx.waker().wake_by_ref();
+      return kPending;
+    }
+    if (polls == 2) {
+      helper = std::thread([&, waker = cx.waker().clone()] {
+        wait_until_asleep(thread_id, polled_again);
+        woken = true;
+        waker.wake_by_ref();
+      });
+      return kPending;
+    }
+    EXPECT_TRUE(woken) << "poll 3 came without a wake: three wakes before poll 2 led to two polls";
+    polled_again = true;
+    return kReady;
+  }));
+  helper.join();
+  EXPECT_EQ(polls, 3);
+}
+
+// Bug it is here for: a loop that polls until the future is ready, at 100 % of a core.
+TEST(BlockOn, PollsOnlyAfterAWake) {
+  constexpr int kWakes = 5;
+  const int thread_id = this_thread_id();
+  int polls = 0;
+  std::atomic<int> wakes{0};
+  std::atomic<bool> polled_too_often{false};
+  std::optional<std::thread> helper;
+  block_on(poll_fn([&](Context& cx) -> Poll<void> {
+    EXPECT_EQ(polls, wakes) << "poll " << polls + 1 << " came before wake " << polls;
+    if (polls != wakes) polled_too_often = true;
+    if (helper.has_value()) helper->join();
+    ++polls;
+    step("poll " + std::to_string(polls));
+    if (polls == kWakes + 1) return kReady;
+    helper.emplace([&, waker = cx.waker().clone()]() mutable {
+      wait_until_asleep(thread_id, polled_too_often);
+      step("wake " + std::to_string(wakes + 1));
+      ++wakes;
+      std::move(waker).wake();
+    });
+    return kPending;
+  }));
+  EXPECT_EQ(polls, kWakes + 1);
+}
+
+// --- Wakers -------------------------------------------------------------------------------------
+
+// Bug it is here for: a waker that points to the stack of block_on.
+TEST(BlockOn, WakersMayOutliveTheCall) {
+  std::vector<Waker> kept;
+  block_on(poll_fn([&kept](Context& cx) -> Poll<void> {
+    kept.push_back(cx.waker().clone());
+    kept.push_back(cx.waker().clone());
+    return kReady;
+  }));
+  step("block_on has returned; its wakers are used");
+  kept[0].wake_by_ref();
+  std::move(kept[1]).wake();
+  kept.push_back(kept[0].clone());
+  kept.clear();
+}
+
+TEST(BlockOn, ItsWakersWakeTheSameTask) {
+  std::optional<Waker> first;
+  block_on(poll_fn([&first](Context& cx) -> Poll<void> {
+    if (first.has_value()) {
+      EXPECT_TRUE(first->will_wake(cx.waker()))
+          << "each poll has a waker for another task, so futures must clone it every time";
+      return kReady;
+    }
+    first = cx.waker().clone();
+    first->wake_by_ref();
+    return kPending;
+  }));
+}
+
+// Bug it is here for: one parker for each thread. Then the inner call takes the outer one's token.
+TEST(BlockOn, ANestedCallTakesNoWakeOfTheOuterOne) {
+  int outer_polls = 0;
+  block_on(poll_fn([&outer_polls](Context& outer) -> Poll<void> {
+    if (++outer_polls == 2) return kReady;
+    step("the outer task is woken");
+    outer.waker().wake_by_ref();
+    int inner_polls = 0;
+    block_on(poll_fn([&inner_polls](Context& inner) -> Poll<void> {
+      if (++inner_polls == 2) return kReady;
+      step("the inner task is woken");
+      inner.waker().wake_by_ref();
+      return kPending;
+    }));
+    step("the inner block_on has returned");
+    return kPending;
+  }));
+  EXPECT_EQ(outer_polls, 2);
+}
+
+// The check is given. It is here so that nobody removes it unseen.
+TEST(BlockOn, ThrowsInsideATaskOfARuntime) {
+  class NoScheduler final : public rt::Scheduler {
+    rt::RawJoinHandle spawn_raw(void*, const rt::FutureVTable&) override {
+      return rt::RawJoinHandle(nullptr, nullptr);
+    }
+  };
+  NoScheduler scheduler;
+  {
+    const rt::EnterScheduler inside(&scheduler);
+    try {
+      block_on(rt::ready(1));
+      ADD_FAILURE() << "block_on inside a task has to throw";
+    } catch (const std::logic_error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("co_await"));
+    }
+  }
+  EXPECT_EQ(block_on(rt::ready(1)), 1) << "outside of the runtime it works again";
+}
+
+}  // namespace
