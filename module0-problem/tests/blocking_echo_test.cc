@@ -23,6 +23,7 @@ using testkit::Fd;
 TEST(BlockingEcho, WritesTheRestAfterAPartialWrite) {
   auto [ours, theirs] = testkit::socket_pair();
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_write(ours.get()).at_most(3).at_most(1);
 
   EXPECT_TRUE(rt::write_all(ours.get(), "hello world").ok());
@@ -33,6 +34,7 @@ TEST(BlockingEcho, WritesTheRestAfterAPartialWrite) {
 TEST(BlockingEcho, RetriesAWriteInterruptedByASignal) {
   auto [ours, theirs] = testkit::socket_pair();
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_write(ours.get()).fails(EINTR).at_most(2).fails(EINTR).fails(EINTR);
 
   EXPECT_TRUE(rt::write_all(ours.get(), "hello world").ok());
@@ -43,6 +45,7 @@ TEST(BlockingEcho, RetriesAWriteInterruptedByASignal) {
 TEST(BlockingEcho, ReturnsTheErrorOfAWrite) {
   auto [ours, theirs] = testkit::socket_pair();
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_write(ours.get()).at_most(5).fails(ECONNRESET);
 
   const absl::Status status = rt::write_all(ours.get(), "hello world");
@@ -65,6 +68,7 @@ TEST(BlockingEcho, APeerThatIsGoneIsAnErrorAndNotASignal) {
 TEST(BlockingEcho, EchoesUntilThePeerEnds) {
   auto [ours, theirs] = testkit::socket_pair();
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_read(ours.get()).gives("one ").gives("two ").gives("three").ends().forever();
 
   EXPECT_TRUE(rt::echo_connection(ours.get()).ok());
@@ -81,6 +85,7 @@ TEST(BlockingEcho, EchoesBytesOfEveryValueAndNoOthers) {
   testkit::send_all(theirs, std::string("\0 end", 5));
   testkit::end_output(theirs);
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_read(ours.get()).at_most(1).at_most(255).at_most(1000);
 
   EXPECT_TRUE(rt::echo_connection(ours.get()).ok());
@@ -93,6 +98,7 @@ TEST(BlockingEcho, RetriesAReadInterruptedByASignal) {
   testkit::send_all(theirs, "hello");
   testkit::end_output(theirs);
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_read(ours.get()).fails(EINTR).at_most(2).fails(EINTR);
 
   EXPECT_TRUE(rt::echo_connection(ours.get()).ok());
@@ -103,6 +109,7 @@ TEST(BlockingEcho, RetriesAReadInterruptedByASignal) {
 TEST(BlockingEcho, EchoesAllOfItWhenTheWritesArePartial) {
   auto [ours, theirs] = testkit::socket_pair();
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_read(ours.get()).gives("hello ").gives("world").ends().forever();
   script.on_write(ours.get()).at_most(2).at_most(1).fails(EINTR).at_most(1);
 
@@ -127,6 +134,7 @@ TEST(BlockingEcho, TellsThePeerThatItIsDoneAndLeavesTheDescriptorOpen) {
 TEST(BlockingEcho, ReturnsTheErrorOfARead) {
   auto [ours, theirs] = testkit::socket_pair();
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_read(ours.get()).gives("hello").fails(ECONNRESET);
 
   const absl::Status status = rt::echo_connection(ours.get());
@@ -139,6 +147,7 @@ TEST(BlockingEcho, ReturnsTheErrorOfARead) {
 TEST(BlockingEcho, StopsWhenThePeerTakesNoMore) {
   auto [ours, theirs] = testkit::socket_pair();
   testkit::SysScript script;
+  script.name(ours.get(), "connection");
   script.on_read(ours.get()).gives("hello").forever();
   script.on_write(ours.get()).fails(EPIPE).forever();
 
@@ -179,6 +188,7 @@ TEST(BlockingEcho, ReturnsTheErrorOfAccept) {
   const Fd client = testkit::connect_to(listener);
   testkit::end_output(client);
   testkit::SysScript script;
+  script.name(listener.get(), "listener");
   script.on_accept(listener.get()).passes().fails(EMFILE).forever();
 
   const absl::Status status = rt::serve_blocking(listener.get());
@@ -223,6 +233,7 @@ TEST(BlockingEcho, ReturnsOnlyWhenEveryConnectionHasEnded) {
   const Fd first = testkit::connect_to(listener);
   const Fd second = testkit::connect_to(listener);
   testkit::SysScript script;
+  script.name(listener.get(), "listener");
   script.on_accept(listener.get()).passes().passes().fails(EINVAL);
 
   std::thread([] {}).join();  // ThreadSanitizer's own thread comes with the first one

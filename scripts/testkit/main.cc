@@ -8,6 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
+#include "absl/status/status.h"
 #include "testkit/internal/crash.h"
 #include "testkit/internal/events.h"
 #include "testkit/internal/hang_watch.h"
@@ -42,6 +45,9 @@ TESTKIT_EXPORT const char* __ubsan_default_options() {
 }  // extern "C"
 
 int main(int argc, char** argv) {
+  // Abseil makes its table of error texts at the first use. In a prebuilt Abseil ThreadSanitizer does
+  // not see how that is guarded, so it happens here, before there is a second thread.
+  absl::ErrnoToStatus(EINTR, "").IgnoreError();
   // A death test runs its child from the start: a fork of a process with threads, and the hang
   // watch is one, is not safe.
   GTEST_FLAG_SET(death_test_style, "threadsafe");
