@@ -45,8 +45,8 @@ TESTKIT_EXPORT const char* __ubsan_default_options() {
 }  // extern "C"
 
 int main(int argc, char** argv) {
-  // Abseil makes its table of error texts at the first use. In a prebuilt Abseil ThreadSanitizer does
-  // not see how that is guarded, so it happens here, before there is a second thread.
+  // Abseil makes its table of error texts at the first use. In a prebuilt Abseil ThreadSanitizer
+  // does not see how that is guarded, so it happens here, before there is a second thread.
   absl::ErrnoToStatus(EINTR, "").IgnoreError();
   // A death test runs its child from the start: a fork of a process with threads, and the hang
   // watch is one, is not safe.
