@@ -1,7 +1,7 @@
 """Entry point of `python3 -I scripts/coursekit …`.
 
-`overlay` and `stubs` are dispatched before the command line is imported: CMake and a maintainer's
-hook run them, and neither may need the packages that the command line needs.
+`overlay` is dispatched before the command line is imported: CMake runs it, and it may not need the
+packages that the command line needs.
 """
 
 import sys
@@ -26,10 +26,6 @@ def main() -> int:
         from coursekit import overlay
 
         return overlay.main(arguments[1:])
-    if arguments[:1] == ["stubs"]:
-        from coursekit import stubs
-
-        return stubs.main(arguments[1:])
     from coursekit import cli
 
     return int(cli.main() or 0)

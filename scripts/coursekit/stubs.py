@@ -7,17 +7,16 @@ of the marker. A `// STUB:` without text leaves the region empty.
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from coursekit import catalog as catalog_module
+from coursekit import backups, catalog as catalog_module
 from coursekit.catalog import Catalog, Exercise
 from coursekit.errors import CourseError
+from coursekit.paths import Checkout, find_checkout
 
 _BEGIN = re.compile(r"([ \t]*)// BEGIN SOLUTION (\S+)\s*")
 _END = re.compile(r"[ \t]*// END SOLUTION\s*")
@@ -178,6 +177,8 @@ def write_all(root: Path) -> tuple[Path, ...]:
     A reference that has an error does not stop the others; StubError, raised at the end, has them all.
     """
     catalog = catalog_module.load(root)
+    checkout = find_checkout(root)
+    copies = backups.new_folder(checkout)
     written: list[Path] = []
     errors: list[str] = []
     for exercise in catalog.exercises:
@@ -188,56 +189,22 @@ def write_all(root: Path) -> tuple[Path, ...]:
             except StubError as error:
                 errors.append(str(error))
                 continue
-            if _replace(root, path, text):
+            if _replace(checkout, copies, path, text):
                 written.append(path)
     if errors:
         raise StubError("\n".join(errors))
     return tuple(written)
 
 
-def _replace(root: Path, path: Path, text: str) -> bool:
+def _replace(checkout: Checkout, copies: Path, path: Path, text: str) -> bool:
     old = path.read_bytes() if path.is_file() else None
     if old == text.encode():
         return False
     if old is not None:
-        _keep_copy(root, path, old)
+        # In a learner's checkout the file may be hours of work, so it is never lost.
+        copy = copies / checkout.relative(path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(old)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return True
-
-
-def _keep_copy(root: Path, path: Path, content: bytes) -> None:
-    """In a learner's checkout the file may be hours of work, so it is never lost."""
-    folder = root / ".course" / "backup" / path.relative_to(root).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    copies = [copy for copy in folder.iterdir() if copy.name.startswith(path.name + ".")]
-    if any(copy.read_bytes() == content for copy in copies):
-        return
-    number = max((int(n) for copy in copies if (n := copy.suffix[1:]).isdigit()), default=0) + 1
-    (folder / f"{path.name}.{number}").write_bytes(content)
-
-
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="course stubs", description="Derives the stubs.")
-    parser.add_argument("--check", action="store_true", help="write nothing; name each difference")
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2])
-    options = parser.parse_args(arguments)
-    if not any((options.root / "solutions").glob("module*")):
-        print("This copy of the course has no solutions to derive stubs from.", file=sys.stderr)
-        return 2
-    try:
-        if not options.check:
-            for path in write_all(options.root):
-                print(f"wrote {path.relative_to(options.root)}")
-            return 0
-        differences = check_all(options.root)
-    except (CourseError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    for difference in differences:
-        print(f"{difference.file}: {difference.what}", file=sys.stderr)
-        sys.stderr.write(difference.diff)
-    if differences:
-        print("Edit the solution, then `scripts/course stubs` writes its stub.", file=sys.stderr)
-        return 1
-    return 0

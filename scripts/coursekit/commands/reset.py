@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import sys
 from dataclasses import dataclass
@@ -98,10 +97,10 @@ def planned(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> list[Ch
 
 def apply(checkout: Checkout, exercise: Exercise, changes: list[Change]) -> list[Path]:
     """Keeps what is there, then writes the stubs. Returns the copies."""
-    from coursekit import pristine, progress
+    from coursekit import backups, pristine, progress
 
     kept = []
-    folder = new_backup_folder(checkout, datetime.datetime.now())
+    folder = backups.new_folder(checkout)
     for change in changes:
         if change.present is not None:
             backup = folder / change.path.relative_to(checkout.root)
@@ -125,14 +124,3 @@ def apply(checkout: Checkout, exercise: Exercise, changes: list[Change]) -> list
             ) from error
     progress.update(checkout, {exercise.id: {"state": "todo"}})
     return kept
-
-
-def new_backup_folder(checkout: Checkout, now: datetime.datetime) -> Path:
-    """Named for the time; two in one second do not meet."""
-    folder = checkout.state / "backups"
-    name = now.strftime("%Y-%m-%d-%H%M%S")
-    for number in range(1, 1000):
-        candidate = folder / (name if number == 1 else f"{name}-{number}")
-        if not candidate.exists():
-            return candidate
-    return folder / name

@@ -15,7 +15,7 @@ from coursekit.errors import MENDABLE, USAGE, CourseError
 def command(only_check: bool) -> int:
     """Maintainers: derive the stubs from the solutions.
 
-    A file that is replaced is kept in .course/backup.
+    A file that is replaced is kept in .course/backups.
     """
     from coursekit import stubs
 

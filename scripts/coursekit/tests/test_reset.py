@@ -13,8 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from coursekit import catalog as catalogs
-from coursekit import cli, pristine, progress
-from coursekit.commands import reset
+from coursekit import backups, cli, pristine, progress
+
 from coursekit.paths import Checkout
 from coursekit.tests import faketree
 
@@ -32,7 +32,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return status, said.out, said.err
 
 
-def backups(checkout: Checkout) -> list[bytes]:
+def kept_copies(checkout: Checkout) -> list[bytes]:
     return [p.read_bytes() for p in sorted((checkout.state / "backups").rglob("*")) if p.is_file()]
 
 
@@ -43,7 +43,7 @@ def test_the_stub_is_back_and_the_file_is_kept(checkout: Checkout, capsys: pytes
     progress.record_states(checkout, {"1.1": "pass"})
     status, out, _ = run(capsys, "1.1")
     assert status == 0 and path.read_bytes() == stub and b"RT_TODO" in stub
-    assert backups(checkout) == [b"hours of work\n"]
+    assert kept_copies(checkout) == [b"hours of work\n"]
     kept = out.split("is kept: ")[1].strip()
     assert kept.startswith(".course/backups/") and kept.endswith(FILE) and (checkout.root / kept).is_file()
     assert progress.load(checkout)["1.1"]["state"] == "todo" and progress.load(checkout)["1.1"]["passed_at"]
@@ -65,7 +65,7 @@ def test_a_deleted_empty_or_garbled_file(
         path.write_bytes(content)
     status, out, _ = run(capsys, "1.1")
     assert status == 0 and path.read_bytes() == stub
-    assert backups(checkout) == ([] if content is None else [content])
+    assert kept_copies(checkout) == ([] if content is None else [content])
     assert "is the stub again" in out
 
 
@@ -83,9 +83,9 @@ def test_a_folder_in_the_files_place_is_left_alone(checkout: Checkout, capsys: p
 
 def test_two_resets_in_one_second_keep_both(checkout: Checkout) -> None:
     now = datetime.datetime(2026, 1, 2, 3, 4, 5)
-    first = reset.new_backup_folder(checkout, now)
+    first = backups.new_folder(checkout, now)
     first.mkdir(parents=True)
-    assert first.name == "2026-01-02-030405" and reset.new_backup_folder(checkout, now).name == "2026-01-02-030405-2"
+    assert first.name == "2026-01-02-030405" and backups.new_folder(checkout, now).name == "2026-01-02-030405-2"
 
 
 def test_nothing_changes_when_no_copy_can_be_kept(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:

@@ -230,11 +230,11 @@ def test_check_names_the_file_and_shows_the_difference(course: Path) -> None:
 def test_what_stood_there_is_kept(course: Path) -> None:
     stubs.write_all(course)
     edited = course / "module1-executor/include/rt/b.h"
-    for text in ("hours of work\n", "more work\n", "hours of work\n"):
+    for text in ("hours of work\n", "more work\n"):
         edited.write_text(text)
         stubs.write_all(course)
-    copies = sorted((course / ".course/backup/module1-executor/include/rt").iterdir())
-    assert [copy.read_text() for copy in copies] == ["hours of work\n", "more work\n"]
+    copies = sorted((course / ".course/backups").glob("*/module1-executor/include/rt/b.h"))
+    assert sorted(copy.read_text() for copy in copies) == ["hours of work\n", "more work\n"]
 
 
 def test_one_bad_reference_does_not_stop_the_others(course: Path) -> None:
@@ -250,11 +250,3 @@ def test_a_missing_reference_is_a_difference(course: Path) -> None:
     (course / "solutions/module1-executor/include/rt/a.h").unlink()
     (difference,) = stubs.check_all(course)
     assert "solutions/module1-executor/include/rt/a.h: does not exist" in difference.what
-
-
-def test_runs_without_the_command_lines_packages(course: Path) -> None:
-    command = ["/usr/bin/python3", "-I", str(ROOT / "scripts/coursekit"), "stubs", "--root", str(course)]
-    assert subprocess.run([*command, "--check"], capture_output=True).returncode == 1
-    assert subprocess.run(command, capture_output=True).returncode == 0
-    checked = subprocess.run([*command, "--check"], capture_output=True, text=True)
-    assert (checked.returncode, checked.stderr) == (0, "")
