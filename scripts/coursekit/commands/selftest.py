@@ -13,7 +13,7 @@ from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
 
 @click.command(short_help="Prove the course: solutions pass, stubs do not, mutants die (maintainers).")
 @click.argument("parts", nargs=-1, metavar="[PART]...")
-@click.option("--soak", type=click.IntRange(min=1), metavar="N", help="Run every test N times, with every CPU loaded.")
+@click.option("--soak", type=click.IntRange(min=1), metavar="N", help="Run every test N times, all CPUs loaded.")
 @click.option("--list", "list_parts", is_flag=True, help="Name the parts and what each proves.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compile this many files at a time.")
 def command(parts: tuple[str, ...], soak: int | None, list_parts: bool, jobs: int | None) -> int:
