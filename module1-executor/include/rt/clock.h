@@ -16,6 +16,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <list>
 
 #include "absl/time/time.h"
@@ -66,6 +67,8 @@ struct Sleeper {
   Sleeper(sync::Mutex& m, sync::CondVar& c) noexcept : mutex(&m), condvar(&c) {}
   sync::Mutex* mutex;
   sync::CondVar* condvar;
+  // The time at which it last decided to go on waiting.
+  sync::Atomic<std::int64_t> waits_at_ns{std::numeric_limits<std::int64_t>::min()};
 };
 
 // Lock order: `mutex` here, then a sleeper's own. So a thread that holds its own mutex reads the
@@ -132,11 +135,16 @@ inline void resume() {
   detail::wake_sleepers();
 }
 
-// How many threads are in a timed wait on the paused clock.
+// How many threads are in a timed wait on the paused clock, and have seen what time it is now:
+// their deadline is still to come. After an advance() the number is 0, and then grows as the
+// threads look.
 inline std::size_t sleepers() {
   detail::State& s = detail::state();
   sync::Lock guard(s.mutex);
-  return s.sleepers.size();
+  const std::int64_t now_ns = s.paused_at_ns.load();
+  return static_cast<std::size_t>(std::count_if(
+      s.sleepers.begin(), s.sleepers.end(),
+      [now_ns](const detail::Sleeper& sleeper) { return sleeper.waits_at_ns.load() == now_ns; }));
 }
 
 // Waits until `ready()` is true or `deadline` has come, whichever is first; returns ready().
@@ -155,7 +163,12 @@ bool wait_until(sync::Lock& lock, sync::CondVar& condvar, Instant deadline, Read
       self = s.sleepers.emplace(s.sleepers.end(), *lock.mutex(), condvar);
     }
     lock.lock();
-    while (s.paused.load() && !ready() && now() < deadline) condvar.wait(lock);
+    while (s.paused.load() && !ready()) {
+      const std::int64_t now_ns = s.paused_at_ns.load();
+      if (Instant::from_origin(absl::Nanoseconds(now_ns)) >= deadline) break;
+      self->waits_at_ns.store(now_ns);
+      condvar.wait(lock);
+    }
     lock.unlock();
     {
       sync::Lock guard(s.mutex);
