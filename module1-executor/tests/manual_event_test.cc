@@ -302,8 +302,8 @@ TEST(ManualEvent, WakesWithoutHoldingTheLock) {
 // Bug it is here for: dropping the replaced waker while the lock is held (classic bug 5).
 TEST(ManualEvent, DropsTheReplacedWakerWithoutHoldingTheLock) {
   ManualEvent event;
-  TestTask a("a"), b("b");
   int looks = 0;
+  TestTask a("a"), b("b");
   a.on_drop([&] {
     step("the drop looks at the event");
     EXPECT_FALSE(event.is_set());
@@ -321,8 +321,8 @@ TEST(ManualEvent, DropsTheReplacedWakerWithoutHoldingTheLock) {
 // Bug it is here for: the same in the destructor.
 TEST(ManualEvent, TakesItsWakerBackWithoutHoldingTheLock) {
   ManualEvent event;
-  TestTask task;
   int looks = 0;
+  TestTask task;
   task.on_drop([&] {
     step("the drop looks at the event");
     EXPECT_FALSE(event.is_set());
@@ -362,7 +362,7 @@ TEST(ManualEvent, SetByAnotherThread) {
   ManualEvent event;
   TestTask task;
   Wait wait = event.wait();
-  EXPECT_THAT(task.poll(wait), IsPending());
+  ASSERT_THAT(task.poll(wait), IsPending());
   std::thread setter([&] { set(event); });
   task.wait_for_wakes(1);
   EXPECT_THAT(task.poll(wait), IsReady());
