@@ -41,7 +41,9 @@ class UnknownId(CatalogError):
         self.asked = asked
         self.nearest = tuple(nearest)
         hint = f" Did you mean {' or '.join(self.nearest)}?" if nearest else ""
-        super().__init__(f"there is no exercise {asked!r}.{hint} `scripts/course status` lists them")
+        super().__init__(
+            f"there is no exercise {asked!r}.{hint} `scripts/course status` lists them"
+        )
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,9 @@ def load(root: Path) -> Catalog:
     """Reads module*/exercises.toml under `root`. Raises CatalogError for anything wrong in them."""
     files = sorted(root.glob("module*/exercises.toml"))
     if not files:
-        raise CatalogError(f"{root} holds no module*/exercises.toml: is it a checkout of the course?")
+        raise CatalogError(
+            f"{root} holds no module*/exercises.toml: is it a checkout of the course?"
+        )
     modules = sorted((_load_module(file) for file in files), key=lambda m: m.number)
     catalog = Catalog(root, tuple(modules))
     _check_together(catalog)
@@ -223,7 +227,9 @@ def _load_module(file: Path) -> Module:
         raise CatalogError(f"{where}: the folder is not named moduleN-name")
     _known_keys(data, where, required=("module", "title", "exercise"))
     if data["module"] != file.parent.name:
-        raise CatalogError(f"{where}: module = {data['module']!r}, and the folder is {file.parent.name!r}")
+        raise CatalogError(
+            f"{where}: module = {data['module']!r}, and the folder is {file.parent.name!r}"
+        )
     if not isinstance(data["exercise"], list):
         raise CatalogError(f"{where}: write [[exercise]], with two brackets")
     number = int(folder[1])
@@ -250,13 +256,17 @@ def _load_exercise(data: Any, module: str, where: str) -> Exercise:
         raise CatalogError(f"{where}: an id looks like 1.6 or 3.7a")
     slug = _text(data, "slug", where)
     if _SLUG.fullmatch(slug) is None:
-        raise CatalogError(f"{where}: slug {slug!r} is not in small letters, digits and underscores")
+        raise CatalogError(
+            f"{where}: slug {slug!r} is not in small letters, digits and underscores"
+        )
     files = _texts(data, "files", where)
     if not files:
         raise CatalogError(f"{where}: files is empty, and a learner needs one to write in")
     for name in files:
         if re.fullmatch(r"include/rt/\w+\.h|src/\w+\.cc", name) is None:
-            raise CatalogError(f"{where}: file {name!r} is neither include/rt/NAME.h nor src/NAME.cc")
+            raise CatalogError(
+                f"{where}: file {name!r} is neither include/rt/NAME.h nor src/NAME.cc"
+            )
     kind = data.get("kind", "code")
     if kind not in _KINDS:
         raise CatalogError(f"{where}: kind {kind!r} is none of {', '.join(_KINDS)}")
@@ -290,7 +300,9 @@ def _forbids(data: Any, where: str) -> tuple[Forbid, ...]:
         try:
             re.compile(forbid.pattern)
         except re.error as error:
-            raise CatalogError(f"{where}: pattern {forbid.pattern!r} is no regex: {error}") from error
+            raise CatalogError(
+                f"{where}: pattern {forbid.pattern!r} is no regex: {error}"
+            ) from error
         forbids.append(forbid)
     return tuple(forbids)
 
@@ -305,7 +317,9 @@ def _check_together(catalog: Catalog) -> None:
         if exercise.id in ids:
             raise CatalogError(f"{where} occurs twice")
         if exercise.slug in slugs:
-            raise CatalogError(f"{where}: exercise {slugs[exercise.slug]} has the slug {exercise.slug!r} too")
+            raise CatalogError(
+                f"{where}: exercise {slugs[exercise.slug]} has the slug {exercise.slug!r} too"
+            )
         for file in exercise.files:
             # A header's name alone is what others include, so it is unique in the whole course.
             name = file if file.endswith(".h") else f"{exercise.module}/{file}"

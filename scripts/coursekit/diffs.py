@@ -25,7 +25,11 @@ def same(mine: str, reference: str) -> bool:
 
 
 def _code_lines(text: str) -> Iterator[str]:
-    return (raw.rstrip() for raw in text.splitlines() if raw.strip() and raw.strip() != '#include "rt/todo.h"')
+    return (
+        raw.rstrip()
+        for raw in text.splitlines()
+        if raw.strip() and raw.strip() != '#include "rt/todo.h"'
+    )
 
 
 def lines(mine: str, reference: str, width: int) -> list[Line]:
@@ -77,7 +81,11 @@ def side_by_side(a: Sequence[str], b: Sequence[str], width: int) -> list[Line]:
                 for row in range(max(len(left), len(right))):
                     cells = [side[row] if row < len(side) else "" for side in (left, right)]
                     out.append(
-                        line(Span(f"{cells[0]:<{half}}", styles[0]), Span(" | ", "dim"), Span(cells[1], styles[1]))
+                        line(
+                            Span(f"{cells[0]:<{half}}", styles[0]),
+                            Span(" | ", "dim"),
+                            Span(cells[1], styles[1]),
+                        )
                     )
     return out
 

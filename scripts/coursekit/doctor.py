@@ -54,16 +54,25 @@ def version_of(command: Sequence[str]) -> str:
     """The first number in what a tool says of itself; empty if it cannot be run."""
     try:
         answer = subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=build.build_environment()
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=build.build_environment(),
         )
     except (OSError, UnicodeDecodeError):
         return ""
-    match = re.search(r"\d+(\.\d+)+", re.sub(r"\([^)]*\)", "", (answer.stdout.splitlines() or [""])[0]))
+    match = re.search(
+        r"\d+(\.\d+)+", re.sub(r"\([^)]*\)", "", (answer.stdout.splitlines() or [""])[0])
+    )
     return match[0] if match else ""
 
 
 def at_least(version: str, wanted: tuple[int, ...]) -> bool:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())[: len(wanted)] >= wanted
+    return (
+        tuple(int(part) for part in version.split(".") if part.isdigit())[: len(wanted)] >= wanted
+    )
 
 
 # ---- the tools ----------------------------------------------------------------------------------
@@ -72,7 +81,13 @@ def at_least(version: str, wanted: tuple[int, ...]) -> bool:
 def python() -> Finding:
     version = platform.python_version()
     fine = sys.version_info >= (3, 11)
-    return Finding("python3", fine, True, f"{version} ({sys.executable})", "" if fine else install("python3.11"))
+    return Finding(
+        "python3",
+        fine,
+        True,
+        f"{version} ({sys.executable})",
+        "" if fine else install("python3.11"),
+    )
 
 
 def python_module(name: str) -> Finding:
@@ -89,35 +104,59 @@ def compiler() -> Finding:
     try:
         found = build.find_compiler("")
     except CourseError as error:
-        return Finding("g++", False, True, error.message.split(". ")[0].removesuffix("."), install("g++"))
+        return Finding(
+            "g++", False, True, error.message.split(". ")[0].removesuffix("."), install("g++")
+        )
     return Finding(found.name, True, True, f"{version_of([str(found), '--version'])} ({found})")
 
 
-def tool(name: str, package: str, *, wanted: tuple[int, ...] = (), needed: bool = True, why: str = "") -> Finding:
+def tool(
+    name: str, package: str, *, wanted: tuple[int, ...] = (), needed: bool = True, why: str = ""
+) -> Finding:
     path = shutil.which(name, path=build.build_environment()["PATH"])
     if path is None:
         return Finding(name, False, needed, f"not there{why and '; ' + why}", install(package))
     version = version_of([path, "--version"])
     if wanted and not at_least(version, wanted):
         least = ".".join(map(str, wanted))
-        return Finding(name, False, needed, f"{version or 'unknown version'} ({path}), {least} or later is needed", install(package))
+        return Finding(
+            name,
+            False,
+            needed,
+            f"{version or 'unknown version'} ({path}), {least} or later is needed",
+            install(package),
+        )
     return Finding(name, True, needed, f"{version} ({path})" if version else path)
 
 
-def library(name: str, config: str, packages: Sequence[str], folders: Sequence[Path] | None = None) -> Finding:
+def library(
+    name: str, config: str, packages: Sequence[str], folders: Sequence[Path] | None = None
+) -> Finding:
     """Whether find_package() will find it, by looking where CMake looks."""
     places = folders if folders is not None else library_folders()
     for folder in places:
         for found in sorted(folder.glob(config)):
-            version = next((v for f in found.glob("*ConfigVersion.cmake") if (v := _config_version(f))), "")
+            version = next(
+                (v for f in found.glob("*ConfigVersion.cmake") if (v := _config_version(f))), ""
+            )
             return Finding(name, True, False, f"{version} ({found})".strip())
-    return Finding(name, False, False, "not there: the first build fetches it, which takes a network and time", install(*packages))
+    return Finding(
+        name,
+        False,
+        False,
+        "not there: the first build fetches it, which takes a network and time",
+        install(*packages),
+    )
 
 
 def library_folders() -> list[Path]:
     prefixes = [Path(p) for p in os.environ.get("CMAKE_PREFIX_PATH", "").split(":") if p]
     prefixes += [Path("/usr"), Path("/usr/local")]
-    return [folder for prefix in prefixes for folder in (prefix / "lib/cmake", *prefix.glob("lib/*/cmake"), prefix / "lib64/cmake")]
+    return [
+        folder
+        for prefix in prefixes
+        for folder in (prefix / "lib/cmake", *prefix.glob("lib/*/cmake"), prefix / "lib64/cmake")
+    ]
 
 
 def _config_version(file: Path) -> str:
@@ -142,15 +181,37 @@ def sanitizer(name: str, title: str) -> Finding:
     with tempfile.TemporaryDirectory(prefix="course-doctor-") as folder:
         source, binary = Path(folder, "probe.cc"), Path(folder, "probe")
         source.write_text(_PROBE, "utf-8")
-        command = [str(compiler_path), "-g1", "-pthread", f"-fsanitize={name}", str(source), "-o", str(binary)]
-        made = subprocess.run(command, capture_output=True, check=False, env=build.build_environment(), cwd=folder)
+        command = [
+            str(compiler_path),
+            "-g1",
+            "-pthread",
+            f"-fsanitize={name}",
+            str(source),
+            "-o",
+            str(binary),
+        ]
+        made = subprocess.run(
+            command, capture_output=True, check=False, env=build.build_environment(), cwd=folder
+        )
         if made.returncode != 0:
-            return Finding(title, False, True, "its libraries are not there", install(_runtime(compiler_path, name)))
+            return Finding(
+                title,
+                False,
+                True,
+                "its libraries are not there",
+                install(_runtime(compiler_path, name)),
+            )
         prefix = runner.without_aslr() if name == "thread" else []
         ran = subprocess.run(
-            [*prefix, str(binary)], capture_output=True, check=False, env=runner.test_environment(), stdin=subprocess.DEVNULL
+            [*prefix, str(binary)],
+            capture_output=True,
+            check=False,
+            env=runner.test_environment(),
+            stdin=subprocess.DEVNULL,
         )
-    return judge_sanitizer(title, ran.returncode, (ran.stdout + ran.stderr).decode("utf-8", "replace"), prefix)
+    return judge_sanitizer(
+        title, ran.returncode, (ran.stdout + ran.stderr).decode("utf-8", "replace"), prefix
+    )
 
 
 def _runtime(compiler_path: Path, name: str) -> str:
@@ -163,7 +224,12 @@ def _runtime(compiler_path: Path, name: str) -> str:
 def judge_sanitizer(title: str, status: int, said: str, prefix: Sequence[str]) -> Finding:
     """What it means when a program without errors does not end well under a sanitizer."""
     if status == 0:
-        return Finding(title, True, True, f"works{', started by ' + ' '.join(Path(p).name for p in prefix) if prefix else ''}")
+        return Finding(
+            title,
+            True,
+            True,
+            f"works{', started by ' + ' '.join(Path(p).name for p in prefix) if prefix else ''}",
+        )
     if "unexpected memory mapping" in said:
         return Finding(
             title,
@@ -180,8 +246,16 @@ def judge_sanitizer(title: str, status: int, said: str, prefix: Sequence[str]) -
             "its search for leaks is refused (ptrace)",
             "start the container with --cap-add=SYS_PTRACE, and no debugger around the tests",
         )
-    words = next((part.strip() for part in said.splitlines() if part.strip()), f"exit code {status}")
-    return Finding(title, False, True, f"a program that is right ends with: {words[:100]}", "scripts/course check --cxx clang++-16")
+    words = next(
+        (part.strip() for part in said.splitlines() if part.strip()), f"exit code {status}"
+    )
+    return Finding(
+        title,
+        False,
+        True,
+        f"a program that is right ends with: {words[:100]}",
+        "scripts/course check --cxx clang++-16",
+    )
 
 
 def address_space() -> Finding:
@@ -193,8 +267,19 @@ def address_space() -> Finding:
     if bits <= 28:
         return Finding("address randomness", True, False, f"{bits} bits")
     if runner.without_aslr():
-        return Finding("address randomness", True, False, f"{bits} bits, so thread tests are started by setarch -R")
-    return Finding("address randomness", False, False, f"{bits} bits, and setarch -R does not work", "sudo sysctl vm.mmap_rnd_bits=28")
+        return Finding(
+            "address randomness",
+            True,
+            False,
+            f"{bits} bits, so thread tests are started by setarch -R",
+        )
+    return Finding(
+        "address randomness",
+        False,
+        False,
+        f"{bits} bits, and setarch -R does not work",
+        "sudo sysctl vm.mmap_rnd_bits=28",
+    )
 
 
 # ---- room ---------------------------------------------------------------------------------------
@@ -209,9 +294,21 @@ def disk(folder: Path) -> Finding:
 def judge_disk(free: int, folder: Path) -> Finding:
     said = f"{free / _GIB:.1f} GiB free in {folder}"
     if free < _DISK_NEEDED:
-        return Finding("disk", False, True, f"{said}, a build takes {_DISK_NEEDED // _GIB}", "rm -r build, or make room elsewhere")
+        return Finding(
+            "disk",
+            False,
+            True,
+            f"{said}, a build takes {_DISK_NEEDED // _GIB}",
+            "rm -r build, or make room elsewhere",
+        )
     if free < _DISK_WANTED:
-        return Finding("disk", False, False, f"{said}; `selftest` takes {_DISK_WANTED // _GIB}", "rm -r build, or make room elsewhere")
+        return Finding(
+            "disk",
+            False,
+            False,
+            f"{said}; `selftest` takes {_DISK_WANTED // _GIB}",
+            "rm -r build, or make room elsewhere",
+        )
     return Finding("disk", True, True, said)
 
 
@@ -227,7 +324,13 @@ def memory(meminfo: str | None = None) -> Finding:
     available = int(match[1]) * 1024
     said = f"{available / _GIB:.1f} GiB available, {runner.usable_cpus()} CPUs"
     if available < _GIB:
-        return Finding("memory", False, False, f"{said}; a compiler takes up to one", "close something large, or scripts/course check --jobs 1")
+        return Finding(
+            "memory",
+            False,
+            False,
+            f"{said}; a compiler takes up to one",
+            "close something large, or scripts/course check --jobs 1",
+        )
     return Finding("memory", True, False, said)
 
 
@@ -251,7 +354,13 @@ def build_folder(checkout: Checkout) -> Finding:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
             os.chmod(file.name, 0o755)
     except OSError as error:
-        return Finding("build folder", False, True, f"{folder}: {error.strerror}", f"sudo chown -R $(id -u) {folder}")
+        return Finding(
+            "build folder",
+            False,
+            True,
+            f"{folder}: {error.strerror}",
+            f"sudo chown -R $(id -u) {folder}",
+        )
     return Finding("build folder", True, True, str(folder))
 
 
@@ -309,15 +418,34 @@ def lines(finding: Finding, width: int) -> list[Line]:
 def summary(findings: Sequence[Finding], width: int) -> list[Line]:
     missing = [f.name for f in findings if not f.ok and f.needed]
     if missing:
-        return prose(f"Missing: {', '.join(missing)}. The commands above mend that.", width, "", "bold")
+        return prose(
+            f"Missing: {', '.join(missing)}. The commands above mend that.", width, "", "bold"
+        )
     left = sum(not f.ok for f in findings)
-    return prose("Everything that the course needs is here." + (f" {left} optional things are not." if left > 1 else " One optional thing is not." if left else ""), width)
+    return prose(
+        "Everything that the course needs is here."
+        + (
+            f" {left} optional things are not."
+            if left > 1
+            else " One optional thing is not."
+            if left
+            else ""
+        ),
+        width,
+    )
 
 
 def as_object(findings: Sequence[Finding]) -> dict[str, object]:
     return {
         "ok": all(f.ok for f in findings if f.needed),
         "checks": [
-            {"name": f.name, "state": f.state, "needed": f.needed, "found": f.found, "mend": f.mend or None} for f in findings
+            {
+                "name": f.name,
+                "state": f.state,
+                "needed": f.needed,
+                "found": f.found,
+                "mend": f.mend or None,
+            }
+            for f in findings
         ],
     }

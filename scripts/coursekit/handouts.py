@@ -18,7 +18,15 @@ from coursekit.catalog import Catalog, Module
 from coursekit.errors import MACHINE, MENDABLE, USAGE, CourseError
 from coursekit.paths import Checkout
 
-_TOP_FILES = ("CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE", ".clang-format", ".clang-tidy", ".gitignore")
+_TOP_FILES = (
+    "CMakeLists.txt",
+    "CMakePresets.json",
+    "README.md",
+    "LICENSE",
+    ".clang-format",
+    ".clang-tidy",
+    ".gitignore",
+)
 _TOP_FOLDERS = ("scripts", ".devcontainer")
 
 # Of scripts/: what proves or makes the course needs the solutions, so a class can do nothing with it.
@@ -41,7 +49,16 @@ _REFERENCE = ("include", "src", "NOTES.md")
 # Sections of the top README that speak to nobody in a class.
 _README_SECTIONS = ("For instructors", "For maintainers")
 
-_NEVER = {"__pycache__", ".git", ".course", "build", ".mypy_cache", ".pytest_cache", ".cache", "node_modules"}
+_NEVER = {
+    "__pycache__",
+    ".git",
+    ".course",
+    "build",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".cache",
+    "node_modules",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,9 @@ class Made:
     unlinked: tuple[tuple[str, int], ...]  # Markdown file, links that became text
 
 
-def planned(checkout: Checkout, catalog: Catalog, through: str | None, with_solutions: Sequence[str]) -> Plan:
+def planned(
+    checkout: Checkout, catalog: Catalog, through: str | None, with_solutions: Sequence[str]
+) -> Plan:
     """What goes in. Raises CourseError for what cannot be done."""
     last = catalog.module(through) if through else catalog.modules[-1]
     modules = tuple(module for module in catalog.modules if module.number <= last.number)
@@ -67,13 +86,19 @@ def planned(checkout: Checkout, catalog: Catalog, through: str | None, with_solu
     for module in given:
         if module not in modules:
             raise CourseError(
-                f"--with-solutions {module.name}: that module is not in a handout that ends with {last.name}.", USAGE
+                f"--with-solutions {module.name}: that module is not in a handout that ends with {last.name}.",
+                USAGE,
             )
     tracked, left_out = _files(checkout.root)
     wanted = tuple(name for name in tracked if _belongs(PurePosixPath(name), modules, given))
     lost = tuple(name for name in left_out if _belongs(PurePosixPath(name), modules, given))
     own = {f"{e.module}/{f}" for e in catalog.exercises for f in e.files}
-    return Plan(modules, given, tuple(n for n in wanted if n not in own), tuple(n for n in lost if n not in own))
+    return Plan(
+        modules,
+        given,
+        tuple(n for n in wanted if n not in own),
+        tuple(n for n in lost if n not in own),
+    )
 
 
 def _files(root: Path) -> tuple[list[str], list[str]]:
@@ -105,7 +130,11 @@ def _belongs(path: PurePosixPath, modules: Sequence[Module], given: Sequence[Mod
     if len(path.parts) == 1:
         return top in _TOP_FILES
     if top == "solutions":
-        return path.parts[1] in (m.name for m in given) and len(path.parts) > 2 and path.parts[2] in _REFERENCE
+        return (
+            path.parts[1] in (m.name for m in given)
+            and len(path.parts) > 2
+            and path.parts[2] in _REFERENCE
+        )
     if top in (m.name for m in modules):
         return True
     return top in _TOP_FOLDERS and not any(path.is_relative_to(home) for home in _AT_HOME)
@@ -115,11 +144,18 @@ def check_target(checkout: Checkout, folder: Path) -> Path:
     """The folder to write, which has to be empty or not there yet."""
     folder = Path(os.path.abspath(folder.expanduser()))
     if folder.resolve().is_relative_to(checkout.root):
-        raise CourseError(f"{folder} is inside this checkout. Name a folder outside of {checkout.root}.", USAGE)
+        raise CourseError(
+            f"{folder} is inside this checkout. Name a folder outside of {checkout.root}.", USAGE
+        )
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise CourseError(f"{folder} is not a folder. Name one that is empty, or that does not exist yet.", USAGE)
+        raise CourseError(
+            f"{folder} is not a folder. Name one that is empty, or that does not exist yet.", USAGE
+        )
     if folder.is_dir() and any(folder.iterdir()):
-        raise CourseError(f"{folder} is not empty, and nothing in it is to be overwritten. Name another folder.", USAGE)
+        raise CourseError(
+            f"{folder} is not empty, and nothing in it is to be overwritten. Name another folder.",
+            USAGE,
+        )
     return folder
 
 
@@ -136,7 +172,9 @@ def make(checkout: Checkout, catalog: Catalog, plan: Plan, folder: Path) -> Made
         _prove(temporary, plan)
         temporary.rename(folder)  # onto an empty folder too
     except OSError as error:
-        raise CourseError(f"{folder} cannot be written: {error.strerror or error}.", MACHINE) from error
+        raise CourseError(
+            f"{folder} cannot be written: {error.strerror or error}.", MACHINE
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Made(folder, plan, unlinked)
@@ -147,7 +185,9 @@ def _copy(root: Path, files: Sequence[str], to: Path) -> None:
         target = to / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, target)
-        target.chmod(target.stat().st_mode | 0o200)  # from a read-only checkout: a class writes in it
+        target.chmod(
+            target.stat().st_mode | 0o200
+        )  # from a read-only checkout: a class writes in it
 
 
 def _write_stubs(catalog: Catalog, plan: Plan, to: Path) -> None:
@@ -175,7 +215,11 @@ def without_sections(text: str, titles: Sequence[str]) -> str:
 def note(plan: Plan) -> str:
     """What is different from the whole course, for the top of the README."""
     if plan.with_solutions:
-        given = "with the reference of " + " and ".join(module.name for module in plan.with_solutions) + " only"
+        given = (
+            "with the reference of "
+            + " and ".join(module.name for module in plan.with_solutions)
+            + " only"
+        )
     else:
         given = "without the reference"
     return (
@@ -188,7 +232,9 @@ def _adapt_readme(folder: Path, plan: Plan) -> None:
     path = folder / "README.md"
     if path.is_file():
         text = without_sections(path.read_text("utf-8"), _README_SECTIONS)
-        path.write_text(re.sub(r"\A(# .*\n)", lambda title: f"{title[1]}\n{note(plan)}\n", text), "utf-8")
+        path.write_text(
+            re.sub(r"\A(# .*\n)", lambda title: f"{title[1]}\n{note(plan)}\n", text), "utf-8"
+        )
 
 
 def _unlink_all(folder: Path) -> Iterator[tuple[str, int]]:
@@ -206,11 +252,25 @@ def _prove(folder: Path, plan: Plan) -> None:
     """Reads the handout as a learner's command would, and looks for answers in it."""
     made = catalogs.load(folder)
     if [m.name for m in made.modules] != [m.name for m in plan.modules]:
-        raise CourseError("The handout would not hold the modules that it should. Is every exercises.toml in git?", MENDABLE)
+        raise CourseError(
+            "The handout would not hold the modules that it should. Is every exercises.toml in git?",
+            MENDABLE,
+        )
     for module in plan.modules:
         for path in sorted((folder / module.name).rglob("*")):
             if path.is_file() and b"BEGIN SOLUTION" in path.read_bytes():
-                raise CourseError(f"{path.relative_to(folder)} holds a marked solution, so no handout was made.", MENDABLE)
-    for needed in ("scripts/course", "scripts/coursekit/__main__.py", "CMakeLists.txt", "CMakePresets.json"):
+                raise CourseError(
+                    f"{path.relative_to(folder)} holds a marked solution, so no handout was made.",
+                    MENDABLE,
+                )
+    for needed in (
+        "scripts/course",
+        "scripts/coursekit/__main__.py",
+        "CMakeLists.txt",
+        "CMakePresets.json",
+    ):
         if not (folder / needed).is_file():
-            raise CourseError(f"{needed} is not in git here, so a handout would not work. `git add` it first.", MENDABLE)
+            raise CourseError(
+                f"{needed} is not in git here, so a handout would not work. `git add` it first.",
+                MENDABLE,
+            )

@@ -23,12 +23,16 @@ def seen(checkout: Checkout, exercise: Exercise) -> int:
     return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
 
 
-def hints_of(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> tuple[lessons.Folded, ...]:
+def hints_of(
+    checkout: Checkout, catalog: Catalog, exercise: Exercise
+) -> tuple[lessons.Folded, ...]:
     lesson = lessons.load(checkout.root, catalog.module(exercise.module))
     return lessons.section_of(lesson, exercise).hints
 
 
-def next_hint(checkout: Checkout, catalog: Catalog, exercise: Exercise, *, commands: bool = True) -> Shown:
+def next_hint(
+    checkout: Checkout, catalog: Catalog, exercise: Exercise, *, commands: bool = True
+) -> Shown:
     """The next hint; it counts as given. `commands`: say what to type for the next one."""
     hints = hints_of(checkout, catalog, exercise)
     given = min(seen(checkout, exercise), len(hints))
@@ -44,7 +48,10 @@ def given_again(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> Sho
     hints = hints_of(checkout, catalog, exercise)
     given = min(seen(checkout, exercise), len(hints))
     if not given:
-        return Shown(f"No hint for {exercise.id} has been given yet. `scripts/course hint {exercise.id}` gives the first.\n", 0)
+        return Shown(
+            f"No hint for {exercise.id} has been given yet. `scripts/course hint {exercise.id}` gives the first.\n",
+            0,
+        )
     return Shown("\n".join(_one(exercise, hints, index) for index in range(given)), given)
 
 
@@ -61,10 +68,16 @@ def _after(exercise: Exercise, given: int, of: int) -> str:
 def _no_more(catalog: Catalog, exercise: Exercise, of: int) -> str:
     """Three hints were not enough: what is left."""
     number = {0: "no hints", 1: "the one hint", 3: "all three hints"}.get(of, f"all {of} hints")
-    said = f"You have had {number} for {exercise.id} ({exercise.slug}).\n\n" if of else f"There are {number} for {exercise.id}.\n\n"
+    said = (
+        f"You have had {number} for {exercise.id} ({exercise.slug}).\n\n"
+        if of
+        else f"There are {number} for {exercise.id}.\n\n"
+    )
     said += f"- `scripts/course hint {exercise.id} --again` shows them again.\n" if of else ""
     if all(catalog.solution_file(exercise, file).is_file() for file in exercise.files):
-        said += f"- `scripts/course diff {exercise.id} --spoil` shows the reference beside your code.\n"
+        said += (
+            f"- `scripts/course diff {exercise.id} --spoil` shows the reference beside your code.\n"
+        )
     else:
         said += "- This copy of the course has no reference for it: ask your instructor.\n"
     return said

@@ -37,7 +37,9 @@ _EXERCISE = re.compile(r"Exercise (\d+\.\d+[a-z]?) ?★?: (.+)")
 _LIKE_EXERCISE = re.compile(r"exercise\s+\d+\.\d+", re.IGNORECASE)
 _OPEN = re.compile(r"<details><summary>(.+)</summary>")
 _HINT = re.compile(r"Hint (\d+)")
-_LINK = re.compile(r"(?<!\\)(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)(?:\s+\"[^\"]*\")?\)")
+_LINK = re.compile(
+    r"(?<!\\)(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)(?:\s+\"[^\"]*\")?\)"
+)
 _CODE_SPAN = re.compile(r"(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)")
 _CPP = ("cpp", "c++", "cc", "cxx")
 
@@ -55,7 +57,11 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+        return (
+            f"{self.file}:{self.line}: {self.message}"
+            if self.line
+            else f"{self.file}: {self.message}"
+        )
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,9 @@ class Lesson:
         """As a lesson's length is counted: without exercise sections, folded blocks and code."""
         skipped = {n for s in self.sections for n in range(s.first, s.last + 1)}
         skipped |= {n for f in self.folded for n in range(f.first, f.last + 1)}
-        kept = [text for n, text, inside in with_fences(self.lines) if n not in skipped and not inside]
+        kept = [
+            text for n, text, inside in with_fences(self.lines) if n not in skipped and not inside
+        ]
         return len(" ".join(kept).split())
 
 
@@ -140,7 +148,9 @@ def load(root: Path, module: Module) -> Lesson:
     except FileNotFoundError:
         raise LessonError(f"{name} is missing. `git checkout -- {name}` brings it back") from None
     except UnicodeDecodeError:
-        raise LessonError(f"{name} is not UTF-8 text. `git checkout -- {name}` brings it back") from None
+        raise LessonError(
+            f"{name} is not UTF-8 text. `git checkout -- {name}` brings it back"
+        ) from None
     except OSError as error:
         raise LessonError(f"{name} cannot be read: {error.strerror}") from error
     return parse(text, name)
@@ -149,7 +159,9 @@ def load(root: Path, module: Module) -> Lesson:
 def section_of(lesson: Lesson, exercise: Exercise) -> Section:
     section = lesson.section(exercise.id)
     if section is None:
-        raise LessonError(f'{lesson.file} has no section "### Exercise {exercise.id}: {exercise.title}"')
+        raise LessonError(
+            f'{lesson.file} has no section "### Exercise {exercise.id}: {exercise.title}"'
+        )
     return section
 
 
@@ -188,9 +200,15 @@ def _snippets(name: str, lines: Sequence[str], problems: list[Problem]) -> list[
                 code = [line.removeprefix(indent) for line in lines[start : number - 1]]
                 snippet = Snippet(name, start + 1, info, "".join(line + "\n" for line in code))
                 found.append(snippet)
-                if info.split()[0] != "cpp" or any(w not in ("body", "fails") for w in snippet.words):
+                if info.split()[0] != "cpp" or any(
+                    w not in ("body", "fails") for w in snippet.words
+                ):
                     problems.append(
-                        Problem(name, start, f"a block of C++ says ```cpp, ```cpp body or ```cpp fails, not ```{info}")
+                        Problem(
+                            name,
+                            start,
+                            f"a block of C++ says ```cpp, ```cpp body or ```cpp fails, not ```{info}",
+                        )
                     )
             closing = ""
     if closing:
@@ -210,21 +228,37 @@ def _folded(name: str, lines: Sequence[str], problems: list[Problem]) -> list[Fo
             match = _OPEN.fullmatch(said)
             if match is None:
                 problems.append(
-                    Problem(name, number, "write <details><summary>…</summary> alone and on one line, so that tools find it")
+                    Problem(
+                        name,
+                        number,
+                        "write <details><summary>…</summary> alone and on one line, so that tools find it",
+                    )
                 )
             elif opened:
-                problems.append(Problem(name, number, f"<details> begins inside the one of line {opened}"))
+                problems.append(
+                    Problem(name, number, f"<details> begins inside the one of line {opened}")
+                )
             else:
                 opened, summary = number, match[1].strip()
                 if number < len(lines) and lines[number].strip():
-                    problems.append(Problem(name, number, "an empty line has to follow <details>, or its text is no Markdown"))
+                    problems.append(
+                        Problem(
+                            name,
+                            number,
+                            "an empty line has to follow <details>, or its text is no Markdown",
+                        )
+                    )
         elif "</details>" in said:
             if said != "</details>":
                 problems.append(Problem(name, number, "write </details> alone on its line"))
             elif not opened:
                 problems.append(Problem(name, number, "</details>, and no <details> is open"))
             else:
-                found.append(Folded(summary, "\n".join(lines[opened : number - 1]).strip("\n"), opened, number))
+                found.append(
+                    Folded(
+                        summary, "\n".join(lines[opened : number - 1]).strip("\n"), opened, number
+                    )
+                )
                 opened = 0
     if opened:
         problems.append(Problem(name, opened, "this <details> has no </details>"))
@@ -253,7 +287,16 @@ def parse(text: str, name: str) -> Lesson:
     sections = _sections(name, lines, headings, folded, problems)
     snippets = _snippets(name, lines, problems)
     problems.sort(key=lambda p: p.line)
-    return Lesson(name, lines, headings, sections, tuple(folded), tuple(snippets), tuple(_links(lines)), tuple(problems))
+    return Lesson(
+        name,
+        lines,
+        headings,
+        sections,
+        tuple(folded),
+        tuple(snippets),
+        tuple(_links(lines)),
+        tuple(problems),
+    )
 
 
 def _sections(
@@ -268,7 +311,13 @@ def _sections(
         match = _EXERCISE.fullmatch(said)
         if match is None or level != 3:
             if _LIKE_EXERCISE.match(said):
-                problems.append(Problem(name, first, "an exercise's heading is written `### Exercise 1.2: Its title`"))
+                problems.append(
+                    Problem(
+                        name,
+                        first,
+                        "an exercise's heading is written `### Exercise 1.2: Its title`",
+                    )
+                )
             continue
         following = (line for line, other, _ in headings[index + 1 :] if other <= 3)
         last = next(following, len(lines) + 1) - 1
@@ -315,18 +364,34 @@ def check(lesson: Lesson, module: Module) -> list[Problem]:
     for section in lesson.sections:
         exercise = known.get(section.id)
         if exercise is None:
-            problems.append(Problem(lesson.file, section.first, f"exercise {section.id} is not in {module.name}/exercises.toml"))
+            problems.append(
+                Problem(
+                    lesson.file,
+                    section.first,
+                    f"exercise {section.id} is not in {module.name}/exercises.toml",
+                )
+            )
         else:
             problems += _check_section(lesson, section, exercise)
     present = [s.id for s in lesson.sections]
     for exercise in module.exercises:
         if exercise.id not in present:
-            problems.append(Problem(lesson.file, 0, f'no section "### Exercise {exercise.id}: {exercise.title}"'))
+            problems.append(
+                Problem(
+                    lesson.file, 0, f'no section "### Exercise {exercise.id}: {exercise.title}"'
+                )
+            )
     order = [e.id for e in module.exercises if e.id in present]
     if [i for i in present if i in known] != order and len(set(present)) == len(present):
-        problems.append(Problem(lesson.file, 0, "the exercises do not stand in the order of exercises.toml"))
-    outside = [f for f in lesson.folded if _HINT.fullmatch(f.summary) and not _within(f, lesson.sections)]
-    problems += [Problem(lesson.file, f.first, "a hint outside of an exercise's section") for f in outside]
+        problems.append(
+            Problem(lesson.file, 0, "the exercises do not stand in the order of exercises.toml")
+        )
+    outside = [
+        f for f in lesson.folded if _HINT.fullmatch(f.summary) and not _within(f, lesson.sections)
+    ]
+    problems += [
+        Problem(lesson.file, f.first, "a hint outside of an exercise's section") for f in outside
+    ]
     problems += _check_rooms(lesson)
     return sorted(problems, key=lambda p: p.line)
 
@@ -340,7 +405,9 @@ def _check_section(lesson: Lesson, section: Section, exercise: Exercise) -> Iter
         return Problem(lesson.file, line, f"exercise {section.id}: {message}")
 
     if section.title != exercise.title:
-        yield problem(f"its title here is {section.title!r}, and in exercises.toml {exercise.title!r}")
+        yield problem(
+            f"its title here is {section.title!r}, and in exercises.toml {exercise.title!r}"
+        )
     numbers = [int(match[1]) for h in section.hints if (match := _HINT.fullmatch(h.summary))]
     if numbers != list(range(1, HINTS + 1)):
         said = ", ".join(map(str, numbers)) or "none"
@@ -349,7 +416,11 @@ def _check_section(lesson: Lesson, section: Section, exercise: Exercise) -> Iter
         if not hint.text.strip():
             yield problem(f"{hint.summary} is empty", hint.first)
     for part in PARTS:
-        if not re.search(rf"^[ \t]*(?:[-*][ \t]+)?\*\*{part}[.:]?\*\*", section.text, re.MULTILINE | re.IGNORECASE):
+        if not re.search(
+            rf"^[ \t]*(?:[-*][ \t]+)?\*\*{part}[.:]?\*\*",
+            section.text,
+            re.MULTILINE | re.IGNORECASE,
+        ):
             yield problem(f"**{part}** is missing")
     for file in exercise.files:
         if Path(file).name not in section.text:
@@ -363,7 +434,11 @@ def _check_rooms(lesson: Lesson) -> list[Problem]:
     at = []
     problems = []
     for name, pattern in _ROOMS:
-        found = [line for line, level, said in lesson.headings if level == 2 and re.search(pattern, said, re.IGNORECASE)]
+        found = [
+            line
+            for line, level, said in lesson.headings
+            if level == 2 and re.search(pattern, said, re.IGNORECASE)
+        ]
         if found:
             at.append((found[-1], name))
         else:
@@ -384,7 +459,11 @@ def dead_links(lesson: Lesson, root: Path) -> list[Problem]:
     """Links to files, and to headings of the same file, that are not there."""
     problems = []
     for line, target in dead_targets(lesson, root):
-        said = f"no heading is called {target}" if target.startswith("#") else f"the link to {target} leads nowhere"
+        said = (
+            f"no heading is called {target}"
+            if target.startswith("#")
+            else f"the link to {target} leads nowhere"
+        )
         problems.append(Problem(lesson.file, line, said))
     return problems
 
@@ -398,7 +477,11 @@ def dead_targets(lesson: Lesson, root: Path) -> list[tuple[int, str]]:
         file, _, fragment = target.partition("#")
         if is_outside(target):
             continue
-        missing = not (folder / urllib.parse.unquote(file)).exists() if file else bool(fragment) and fragment not in anchors
+        missing = (
+            not (folder / urllib.parse.unquote(file)).exists()
+            if file
+            else bool(fragment) and fragment not in anchors
+        )
         if missing:
             dead.append((line, target))
     return dead
@@ -447,7 +530,9 @@ def fold(text: str, *, answers: bool) -> str:
     for _, line, inside in with_fences(lines):
         match = None if inside else _OPEN.fullmatch(line.strip())
         if match is not None:
-            out.append(f"*{match[1].strip()}*" + ("" if answers else " (folded; `--answers` shows it)"))
+            out.append(
+                f"*{match[1].strip()}*" + ("" if answers else " (folded; `--answers` shows it)")
+            )
             hiding = not answers
         elif not inside and line.strip() == "</details>":
             hiding = False

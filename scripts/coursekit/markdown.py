@@ -32,7 +32,10 @@ class _LeftHeading(Heading):
         said.justify = "left"
         yield said
         if self.tag in ("h1", "h2"):
-            yield Text(("=" if self.tag == "h1" else "-") * min(said.cell_len, options.max_width), style="dim")
+            yield Text(
+                ("=" if self.tag == "h1" else "-") * min(said.cell_len, options.max_width),
+                style="dim",
+            )
 
 
 class _Code(CodeBlock):
@@ -40,7 +43,11 @@ class _Code(CodeBlock):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = str(self.text).rstrip()
-        said = Text(code) if self.lexer_name in ("", "text") else Syntax(code, self.lexer_name, theme=self.theme).highlight(code)
+        said = (
+            Text(code)
+            if self.lexer_name in ("", "text")
+            else Syntax(code, self.lexer_name, theme=self.theme).highlight(code)
+        )
         said.rstrip()
         for line in said.split("\n", allow_blank=True):
             yield Text("  ", no_wrap=True, overflow="ignore").append_text(line)
@@ -51,7 +58,12 @@ _THEME = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})
 
 
 class _Lesson(Markdown):
-    elements = {**Markdown.elements, "heading_open": _LeftHeading, "fence": _Code, "code_block": _Code}
+    elements = {
+        **Markdown.elements,
+        "heading_open": _LeftHeading,
+        "fence": _Code,
+        "code_block": _Code,
+    }
 
 
 def render(source: str, width: int, *, colour: bool) -> str:
@@ -92,7 +104,13 @@ def _parts(source: str) -> Iterator[str | list[list[str]]]:
     while at < len(lines):
         _, line, inside = lines[at]
         following = lines[at + 1] if at + 1 < len(lines) else (0, "", True)
-        if not inside and "|" in line and not following[2] and "|" in following[1] and _RULE.fullmatch(following[1]):
+        if (
+            not inside
+            and "|" in line
+            and not following[2]
+            and "|" in following[1]
+            and _RULE.fullmatch(following[1])
+        ):
             yield "\n".join(text_lines)
             text_lines = []
             rows = []
@@ -131,7 +149,11 @@ def _table(rows: list[list[str]]) -> Table:
     for index, cell in enumerate(head):
         right = index < len(rule) and rule[index].endswith(":")
         centred = right and rule[index].startswith(":")
-        table.add_column(_inline(cell), justify="center" if centred else "right" if right else "left", overflow="fold")
+        table.add_column(
+            _inline(cell),
+            justify="center" if centred else "right" if right else "left",
+            overflow="fold",
+        )
     for row in body:
         table.add_row(*(_inline(cell) for cell in (row + [""] * len(head))[: len(head)]))
     return table
@@ -187,7 +209,9 @@ def coloured(lines: Iterable[text.Line], *, colour: bool) -> str:
     if not colour:
         text.write(lines, out)
         return out.getvalue()
-    console = Console(file=out, force_terminal=True, color_system="standard", highlight=False, soft_wrap=True)
+    console = Console(
+        file=out, force_terminal=True, color_system="standard", highlight=False, soft_wrap=True
+    )
     for spans in lines:
         console.print(Text.assemble(*((span.text, span.style) for span in spans)))
     return out.getvalue()

@@ -153,7 +153,9 @@ def write_plan(root: Path, writer: Writer, name: str, plan: Plan) -> tuple[Path,
     sources = []
     for pick in plan.sources:
         if pick.reset:
-            sources.append(writer.write(f"{name}/missing/{pick.path.name}", missing_text(root, pick)))
+            sources.append(
+                writer.write(f"{name}/missing/{pick.path.name}", missing_text(root, pick))
+            )
         else:
             sources.append(pick.path)
     writer.remove_others(name)

@@ -82,7 +82,9 @@ def git(root: Path, *arguments: str) -> bytes | None:
     # A checkout that is mounted into a container often belongs to somebody else.
     command = [program, "-c", f"safe.directory={root}", "-C", str(root), *arguments]
     try:
-        answer = subprocess.run(command, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+        answer = subprocess.run(
+            command, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL
+        )
     except OSError:
         return None
     return answer.stdout if answer.returncode == 0 else None

@@ -90,7 +90,9 @@ def derive(text: str, exercise_id: str, name: str = "solution") -> str:
     if region:
         raise StubError(f"{name}:{region.line}: the solution has no // END SOLUTION")
     if not found:
-        raise StubError(f"{name}:1: no // BEGIN SOLUTION {exercise_id}: the stub would be the solution")
+        raise StubError(
+            f"{name}:1: no // BEGIN SOLUTION {exercise_id}: the stub would be the solution"
+        )
     if any("RT_TODO(" in line for line in out):
         out = _with_todo_header(out)
     return "\n".join(out) + "\n"
@@ -111,7 +113,13 @@ def _with_todo_header(lines: Sequence[str]) -> list[str]:
         return list(lines)
     if not includes:
         after = next((i for i, line in enumerate(lines) if line.startswith("#pragma once")), -1) + 1
-        return [*lines[:after], *([""] if after else []), _TODO_HEADER, "", *_without_blank(lines[after:])]
+        return [
+            *lines[:after],
+            *([""] if after else []),
+            _TODO_HEADER,
+            "",
+            *_without_blank(lines[after:]),
+        ]
     first = last = includes[-1]
     while first - 1 in includes:
         first -= 1
@@ -132,7 +140,9 @@ def pristine(catalog: Catalog, exercise: Exercise, file: str) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise StubError(f"{name}: does not exist, and exercise {exercise.id} has this file") from None
+        raise StubError(
+            f"{name}: does not exist, and exercise {exercise.id} has this file"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise StubError(f"{name}: cannot be read: {error}") from error
     return derive(text, exercise.id, name)
@@ -166,7 +176,10 @@ def _difference(catalog: Catalog, exercise: Exercise, file: str) -> Difference |
     if present == wanted:
         return None
     diff = difflib.unified_diff(
-        present.splitlines(keepends=True), wanted.splitlines(keepends=True), name, "derived from the solution"
+        present.splitlines(keepends=True),
+        wanted.splitlines(keepends=True),
+        name,
+        "derived from the solution",
     )
     return Difference(name, "is not the stub of its solution", "".join(diff))
 

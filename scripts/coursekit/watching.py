@@ -103,7 +103,14 @@ def fit(lines: Sequence[Line], width: int, height: int) -> list[Line]:
 
 
 def keys_line(*, passed: bool) -> Line:
-    keys = [("h", "hint"), ("l", "lesson"), ("f", "full text"), ("r", "run again"), ("v", "visualize"), ("q", "quit")]
+    keys = [
+        ("h", "hint"),
+        ("l", "lesson"),
+        ("f", "full text"),
+        ("r", "run again"),
+        ("v", "visualize"),
+        ("q", "quit"),
+    ]
     if passed:
         keys.insert(0, ("n", "next"))
     spans: list[Span] = []
@@ -112,7 +119,9 @@ def keys_line(*, passed: bool) -> Line:
     return tuple(spans)
 
 
-def screen(answer: Answer, extra: Sequence[Line], foot: Sequence[Line], width: int, height: int) -> list[Line]:
+def screen(
+    answer: Answer, extra: Sequence[Line], foot: Sequence[Line], width: int, height: int
+) -> list[Line]:
     """The answer at the top, what was asked for below it, the keys at the bottom."""
     below = [*([line("")] if extra else []), *extra, line(""), *foot]
     taken = sum(rows(part, width) for part in below)
@@ -135,7 +144,9 @@ def checked(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> Answer:
 
     with ui.interface() as interface:
         interface.progress(f"checking {exercise.id}", 0, 0)
-        results = check.run(checkout, catalog, [exercise], check.Options(), interface, f"watch {exercise.id}")
+        results = check.run(
+            checkout, catalog, [exercise], check.Options(), interface, f"watch {exercise.id}"
+        )
     look = report.Look(text.width_of(sys.stdout), text.unicode_of(sys.stdout))
     lines = report.check_report(results, checkout, catalog, look, None, quiet_next=True)
     return Answer(tuple(lines), all(result.state == "pass" for result in results))
@@ -145,7 +156,12 @@ class Session:
     """From the first check to `q`."""
 
     def __init__(
-        self, checkout: Checkout, catalog: Catalog, exercise: Exercise, terminal: Terminal, run_check: Check = checked
+        self,
+        checkout: Checkout,
+        catalog: Catalog,
+        exercise: Exercise,
+        terminal: Terminal,
+        run_check: Check = checked,
     ) -> None:
         self._checkout = checkout
         self._catalog = catalog
@@ -172,7 +188,11 @@ class Session:
     # -- checking --
 
     def _files(self) -> list[Path]:
-        return list(dict.fromkeys([*files_that_matter(self._catalog, self._exercise), *owners(self._catalog)]))
+        return list(
+            dict.fromkeys(
+                [*files_that_matter(self._catalog, self._exercise), *owners(self._catalog)]
+            )
+        )
 
     def _look(self) -> None:
         changed = changes(self._seen, snapshot(self._files()))
@@ -184,19 +204,33 @@ class Session:
             self._check()
             return
         self._seen = after
-        other = next((owners(self._catalog)[path] for path in changed if path in owners(self._catalog)), None)
+        other = next(
+            (owners(self._catalog)[path] for path in changed if path in owners(self._catalog)), None
+        )
         if other is not None:
-            name = self._checkout.relative(next(path for path in changed if path in owners(self._catalog)))
-            self._tell(f"Saved: {name}. It belongs to {other.id} ({other.slug}): `scripts/course watch {other.id}`.")
+            name = self._checkout.relative(
+                next(path for path in changed if path in owners(self._catalog))
+            )
+            self._tell(
+                f"Saved: {name}. It belongs to {other.id} ({other.slug}): `scripts/course watch {other.id}`."
+            )
 
     def _check(self) -> None:
         """What changes while it runs is seen by the next look, because `seen` is from before."""
         self._seen = snapshot(self._files())
         self._extra = []
         clear()
-        text.write([line(f"checking {self._exercise.id} ({self._exercise.slug}), please wait; Ctrl-C stops")])
+        text.write(
+            [
+                line(
+                    f"checking {self._exercise.id} ({self._exercise.slug}), please wait; Ctrl-C stops"
+                )
+            ]
+        )
         self._answer = self._guarded()
-        if END in (typed := self._terminal.keys(0)) or "q" in typed:  # the rest was typed at something gone by
+        if (
+            END in (typed := self._terminal.keys(0)) or "q" in typed
+        ):  # the rest was typed at something gone by
             self._over = True
             return
         if self._answer.passed:
@@ -204,7 +238,9 @@ class Session:
         self._draw()
 
     def _what_follows(self) -> list[Line]:
-        following = check.next_unfinished(self._catalog, progress.load(self._checkout), self._exercise)
+        following = check.next_unfinished(
+            self._catalog, progress.load(self._checkout), self._exercise
+        )
         if following is None:
             return [line("That was the last one: every exercise is done.")]
         said = f"Next: {following.id} {following.title} ({following.slug}), about {following.minutes} minutes. n goes there."
@@ -222,7 +258,9 @@ class Session:
             return Answer((*prose(str(error), width, "", "bold red"), *detail), False)
         except OSError as error:
             where = f" {error.filename}" if error.filename else ""
-            return Answer(tuple(prose(f"The system refused{where}: {error.strerror or error}.", width)), False)
+            return Answer(
+                tuple(prose(f"The system refused{where}: {error.strerror or error}.", width)), False
+            )
 
     # -- keys --
 
@@ -268,9 +306,13 @@ class Session:
 
     def _next(self) -> None:
         if not self._answer.passed:
-            self._tell(f"{self._exercise.id} does not pass yet, so this is not done. `q`, then `scripts/course watch ID` goes elsewhere.")
+            self._tell(
+                f"{self._exercise.id} does not pass yet, so this is not done. `q`, then `scripts/course watch ID` goes elsewhere."
+            )
             return
-        following = check.next_unfinished(self._catalog, progress.load(self._checkout), self._exercise)
+        following = check.next_unfinished(
+            self._catalog, progress.load(self._checkout), self._exercise
+        )
         if following is None:
             self._extra = self._what_follows()
             self._draw()
@@ -283,7 +325,9 @@ class Session:
         from coursekit.commands import lesson
 
         source = lesson.page_for(self._checkout, self._catalog, self._exercise.id)
-        self._page(markdown.render(source, text.width_of(sys.stdout), colour=text.wants_colour(sys.stdout)))
+        self._page(
+            markdown.render(source, text.width_of(sys.stdout), colour=text.wants_colour(sys.stdout))
+        )
 
     def _full(self) -> None:
         from coursekit import markdown
@@ -304,7 +348,9 @@ class Session:
         from coursekit import cli
 
         if "visualize" not in cli.command_names():
-            self._tell("The pictures come with a later module: this copy of the course has no `visualize` yet.")
+            self._tell(
+                "The pictures come with a later module: this copy of the course has no `visualize` yet."
+            )
             return
         with self._terminal.lent():
             clear()
@@ -319,9 +365,17 @@ class Session:
         size = shutil.get_terminal_size()
         records = progress.load(self._checkout)
         standing = [e for e in self._catalog.exercises if check.is_done(self._catalog, records, e)]
-        watched = ", ".join(self._checkout.relative(self._catalog.learner_file(self._exercise, f)) for f in self._exercise.files)
+        watched = ", ".join(
+            self._checkout.relative(self._catalog.learner_file(self._exercise, f))
+            for f in self._exercise.files
+        )
         foot = [
-            line(Span(f"{self._exercise.id}, {len(standing)} of {len(self._catalog.exercises)} done. Watching {watched}", "dim")),
+            line(
+                Span(
+                    f"{self._exercise.id}, {len(standing)} of {len(self._catalog.exercises)} done. Watching {watched}",
+                    "dim",
+                )
+            ),
             keys_line(passed=self._answer.passed),
         ]
         lines = screen(self._answer, self._extra, foot, size.columns, size.lines)

@@ -44,7 +44,10 @@ def command(name: str | None, arguments: tuple[str, ...], solutions: bool) -> in
         return ALL_PASS
     demo = find(catalog, name)
     if solutions and not has_reference(catalog, demo):
-        raise CourseError(f"This copy of the course has no solutions for {demo.module}, so --solutions has nothing to run.", USAGE)
+        raise CourseError(
+            f"This copy of the course has no solutions for {demo.module}, so --solutions has nothing to run.",
+            USAGE,
+        )
     if not solutions and nothing_written(catalog, demo):
         raise CourseError(_nothing_yet(catalog, demo), MENDABLE)
     binary = built(checkout, catalog, demo, solutions=solutions)
@@ -56,7 +59,10 @@ def find(catalog: Catalog, name: str) -> Demo:
     asked = name.removeprefix("demo_").removesuffix(".cc").replace("-", "_")
     if asked in demos:
         return demos[asked]
-    near = difflib.get_close_matches(asked, demos, n=1) or [n for n in demos if asked and n.startswith(asked)][:2]
+    near = (
+        difflib.get_close_matches(asked, demos, n=1)
+        or [n for n in demos if asked and n.startswith(asked)][:2]
+    )
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise CourseError(f"There is no demo {name!r}.{hint} `scripts/course demo` lists them.", USAGE)
 
@@ -99,7 +105,8 @@ def listing(catalog: Catalog, width: int) -> list[Line]:
         out.append(line("  ", Span(f"{demo.name:<{room}}", "bold"), f"  {said}"))
     out.append(line(""))
     out += prose(
-        "`scripts/course demo NAME` runs one on your code; with --solutions, on the reference.", width
+        "`scripts/course demo NAME` runs one on your code; with --solutions, on the reference.",
+        width,
     )
     return out
 
@@ -108,7 +115,9 @@ def nothing_written(catalog: Catalog, demo: Demo) -> bool:
     """Whether every exercise of the demo's module is still a stub."""
     from coursekit import check
 
-    return all(check.is_unwritten(catalog, exercise) for exercise in catalog.module(demo.module).exercises)
+    return all(
+        check.is_unwritten(catalog, exercise) for exercise in catalog.module(demo.module).exercises
+    )
 
 
 def has_reference(catalog: Catalog, demo: Demo) -> bool:
@@ -139,9 +148,13 @@ def built(checkout: Checkout, catalog: Catalog, demo: Demo, *, solutions: bool) 
     configuration = build.Configuration(
         subject="solutions" if solutions else "learner", prior="solutions" if solutions else "mine"
     )
-    with ui.interface() as interface, paths.exclusive(checkout, f"course demo {demo.name}", interface.say):
+    with ui.interface() as interface, paths.exclusive(
+        checkout, f"course demo {demo.name}", interface.say
+    ):
         if checkout.read_only:
-            interface.say(f"This checkout cannot be written to, so it is built in {checkout.builds}.")
+            interface.say(
+                f"This checkout cannot be written to, so it is built in {checkout.builds}."
+            )
         result = build.build(checkout, configuration, [demo.target], interface.progress)
     if demo.target in result.broken:
         error = result.broken[demo.target]
@@ -195,14 +208,19 @@ def run(catalog: Catalog, demo: Demo, command_line: list[str], *, solutions: boo
     if status == runner.EXIT_TODO:
         raise CourseError(_not_written(catalog, demo, bytes(tail)), MENDABLE)
     if status < 0:
-        raise CourseError(f"The demo {demo.name} was ended by {runner.signal_name(-status)}.{_blame(demo, solutions)}", MENDABLE)
+        raise CourseError(
+            f"The demo {demo.name} was ended by {runner.signal_name(-status)}.{_blame(demo, solutions)}",
+            MENDABLE,
+        )
     if status != 0:
         raise CourseError(f"The demo {demo.name} ended with exit code {status}.", MENDABLE)
     return ALL_PASS
 
 
 def _blame(demo: Demo, solutions: bool) -> str:
-    return "" if solutions else " `scripts/course check all --mine` tests all of your code together."
+    return (
+        "" if solutions else " `scripts/course check all --mine` tests all of your code together."
+    )
 
 
 def _not_written(catalog: Catalog, demo: Demo, said: bytes) -> str:

@@ -78,7 +78,9 @@ def compare(checkout: Checkout, catalog: Catalog, exercise: Exercise, width: int
     notes = catalog.root / "solutions" / exercise.module / "NOTES.md"
     if notes.is_file():
         out.append(line(""))
-        out += prose(f"{checkout.relative(notes)} says why the reference is as it is.", min(width, 100))
+        out += prose(
+            f"{checkout.relative(notes)} says why the reference is as it is.", min(width, 100)
+        )
     return out
 
 

@@ -15,8 +15,15 @@ from coursekit.errors import ALL_PASS, USAGE, CourseError
 
 @click.command(short_help="Instructors: a copy for a class, without solutions.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--through", metavar="MODULE", help="The last module to hand out, for instance module1.")
-@click.option("--with-solutions", metavar="MODULE", multiple=True, help="Give the reference of a finished module. May be repeated.")
+@click.option(
+    "--through", metavar="MODULE", help="The last module to hand out, for instance module1."
+)
+@click.option(
+    "--with-solutions",
+    metavar="MODULE",
+    multiple=True,
+    help="Give the reference of a finished module. May be repeated.",
+)
 def command(folder: Path, through: str | None, with_solutions: tuple[str, ...]) -> int:
     """Instructors: a copy for a class, without solutions.
 
@@ -29,33 +36,58 @@ def command(folder: Path, through: str | None, with_solutions: tuple[str, ...]) 
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)
     if not checkout.has_solutions:
-        raise CourseError("A handout is made from the whole course, and this copy has no solutions to derive stubs from.", USAGE)
+        raise CourseError(
+            "A handout is made from the whole course, and this copy has no solutions to derive stubs from.",
+            USAGE,
+        )
     target = handouts.check_target(checkout, folder)
     last = _module_name(through) if through else None
-    plan = handouts.planned(checkout, catalog, last, [_module_name(name) for name in with_solutions])
+    plan = handouts.planned(
+        checkout, catalog, last, [_module_name(name) for name in with_solutions]
+    )
     made = handouts.make(checkout, catalog, plan, target)
 
     width = text.width_of(sys.stdout)
     exercises = sum(len(module.exercises) for module in plan.modules)
     first = plan.modules[0].exercises[0].id
-    solutions = f"solutions of {', '.join(m.name for m in plan.with_solutions)} only" if plan.with_solutions else "no solutions"
+    solutions = (
+        f"solutions of {', '.join(m.name for m in plan.with_solutions)} only"
+        if plan.with_solutions
+        else "no solutions"
+    )
     modules = ", ".join(module.name for module in plan.modules)
-    out: list[Line] = prose(f"Wrote {made.folder}: {modules}; {exercises} exercises, {solutions}.", width)
+    out: list[Line] = prose(
+        f"Wrote {made.folder}: {modules}; {exercises} exercises, {solutions}.", width
+    )
     if made.unlinked:
         where = ", ".join(f"{name} ({count})" for name, count in made.unlinked)
         out += prose(f"Links to what is left out became plain text: {where}.", width)
     if plan.left_out:
-        shown = ", ".join(plan.left_out[:3]) + (f" and {len(plan.left_out) - 3} more" if len(plan.left_out) > 3 else "")
-        out += prose(f"Left out, because git does not know it: {shown}. `git add` what belongs to the course.", width, "", "yellow")
+        shown = ", ".join(plan.left_out[:3]) + (
+            f" and {len(plan.left_out) - 3} more" if len(plan.left_out) > 3 else ""
+        )
+        out += prose(
+            f"Left out, because git does not know it: {shown}. `git add` what belongs to the course.",
+            width,
+            "",
+            "yellow",
+        )
     out += [
         line(""),
         line("Next:"),
         line("  ", Span(f"cd {shlex.quote(str(made.folder))}", "bold")),
-        line("  ", Span("scripts/course check", "bold"), f"    # says that {first} is not written yet"),
+        line(
+            "  ",
+            Span("scripts/course check", "bold"),
+            f"    # says that {first} is not written yet",
+        ),
         line("  ", Span("git init && git add . && git commit -m 'The course'", "bold")),
         line(""),
     ]
-    out += prose("Give it to the class as a repository, so that `course reset` finds the stubs there, or as an archive.", width)
+    out += prose(
+        "Give it to the class as a repository, so that `course reset` finds the stubs there, or as an archive.",
+        width,
+    )
     text.write(out)
     return ALL_PASS
 

@@ -21,5 +21,9 @@ def command(name: str | None, again: bool) -> None:
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)
     exercise = place.chosen(checkout, catalog, name)
-    shown = hints.given_again(checkout, catalog, exercise) if again else hints.next_hint(checkout, catalog, exercise)
+    shown = (
+        hints.given_again(checkout, catalog, exercise)
+        if again
+        else hints.next_hint(checkout, catalog, exercise)
+    )
     markdown.show(shown.text, page=False)

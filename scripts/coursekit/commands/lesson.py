@@ -27,7 +27,9 @@ def command(name: str | None, answers: bool, no_pager: bool) -> None:
     markdown.show(page_for(checkout, catalog, name, answers=answers), page=not no_pager)
 
 
-def page_for(checkout: Checkout, catalog: Catalog, name: str | None, *, answers: bool = False) -> str:
+def page_for(
+    checkout: Checkout, catalog: Catalog, name: str | None, *, answers: bool = False
+) -> str:
     """The Markdown to show."""
     from coursekit import lessons, place
 
@@ -66,5 +68,7 @@ def _whole_footer(module: Module) -> str:
 
 
 def _all_done(catalog: Catalog) -> str:
-    modules = "\n".join(f"- `scripts/course lesson module{m.number}`: {m.title}" for m in catalog.modules)
+    modules = "\n".join(
+        f"- `scripts/course lesson module{m.number}`: {m.title}" for m in catalog.modules
+    )
     return f"Every exercise is done. The lessons stay here to be read again:\n\n{modules}\n"

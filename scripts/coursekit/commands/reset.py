@@ -29,7 +29,9 @@ def command(name: str, yes: bool) -> int:
     exercise = catalog.exercise(name)
     changes = planned(checkout, catalog, exercise)
     if not changes:
-        click.echo(f"{exercise.id} ({exercise.slug}) is as it was at the beginning: there is nothing to put back.")
+        click.echo(
+            f"{exercise.id} ({exercise.slug}) is as it was at the beginning: there is nothing to put back."
+        )
         return 0
     if not (yes or assumed_yes()) and sys.stdin.isatty() and sys.stdout.isatty():
         for change in changes:
@@ -81,7 +83,9 @@ def planned(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> list[Ch
                 MENDABLE,
             )
         if path.is_dir() and not path.is_symlink():
-            raise CourseError(f"{name} is a folder, and a file belongs there. Move the folder away, then try again.")
+            raise CourseError(
+                f"{name} is a folder, and a file belongs there. Move the folder away, then try again."
+            )
         try:
             present = path.read_bytes()
         except FileNotFoundError:
@@ -115,7 +119,9 @@ def apply(checkout: Checkout, exercise: Exercise, changes: list[Change]) -> list
     for change in changes:
         try:
             # Through a link, if it is one: the file it points to is the learner's.
-            pristine.replace(change.path.resolve() if change.path.exists() else change.path, change.stub)
+            pristine.replace(
+                change.path.resolve() if change.path.exists() else change.path, change.stub
+            )
         except OSError as error:
             raise CourseError(
                 f"{checkout.relative(change.path)} cannot be written ({error.strerror}). "

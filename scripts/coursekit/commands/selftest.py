@@ -11,9 +11,16 @@ from coursekit import paths
 from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
 
 
-@click.command(short_help="Prove the course: solutions pass, stubs do not, mutants die (maintainers).")
+@click.command(
+    short_help="Prove the course: solutions pass, stubs do not, mutants die (maintainers)."
+)
 @click.argument("parts", nargs=-1, metavar="[PART]...")
-@click.option("--soak", type=click.IntRange(min=1), metavar="N", help="Run every test N times, all CPUs loaded.")
+@click.option(
+    "--soak",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run every test N times, all CPUs loaded.",
+)
 @click.option("--list", "list_parts", is_flag=True, help="Name the parts and what each proves.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compile this many files at a time.")
 def command(parts: tuple[str, ...], soak: int | None, list_parts: bool, jobs: int | None) -> int:
@@ -31,11 +38,19 @@ def command(parts: tuple[str, ...], soak: int | None, list_parts: bool, jobs: in
         return ALL_PASS
     checkout = paths.find_checkout()
     if not checkout.has_solutions:
-        raise CourseError("This copy of the course has no solutions, so there is nothing to prove.", USAGE)
+        raise CourseError(
+            "This copy of the course has no solutions, so there is nothing to prove.", USAGE
+        )
     chosen = plan.choose(parts, soak or 0)
     started = time.monotonic()
     with ui.interface() as interface:
-        bench = Bench(checkout, catalogs.load(checkout.root), interface, jobs or build.default_jobs(), click.echo)
+        bench = Bench(
+            checkout,
+            catalogs.load(checkout.root),
+            interface,
+            jobs or build.default_jobs(),
+            click.echo,
+        )
         totals = plan.run(bench, chosen)
     for problem in totals.problems:
         click.echo(f"FAILED   {problem}")

@@ -28,7 +28,9 @@ def headers(bench: Bench) -> Iterator[Outcome]:
     """Each rt header and each header of the test kit, the reference's and the stub's, as the first include."""
     kinds: tuple[tuple[Choice, str], ...] = (("solutions", "reference"), ("learner", "stub"))
     for choice, whose in kinds:
-        yield from _compile(bench, choice, f"headers-{choice}", list(_header_units(bench, choice, whose)))
+        yield from _compile(
+            bench, choice, f"headers-{choice}", list(_header_units(bench, choice, whose))
+        )
 
 
 def snippets(bench: Bench) -> Iterator[Outcome]:
@@ -49,7 +51,9 @@ def _header_units(bench: Bench, choice: Choice, whose: str) -> Iterator[Unit]:
 def _header_unit(header: str, whose: str, module: Module) -> Unit:
     # Twice: a missing #pragma once shows.
     text = f'#include "{header}"\n#include "{header}"\n'
-    return Unit("alone_" + re.sub(r"\W", "_", header), f"{header} ({whose}) stands alone", module.name, text)
+    return Unit(
+        "alone_" + re.sub(r"\W", "_", header), f"{header} ({whose}) stands alone", module.name, text
+    )
 
 
 _SNIPPET_HEAD = """\
@@ -70,7 +74,13 @@ _SNIPPET_HEAD = """\
 # A snippet shows a thought: it need not use what it names.
 _SNIPPET_PRAGMAS = "".join(
     f'#pragma GCC diagnostic ignored "-W{name}"\n'
-    for name in ("unused-variable", "unused-but-set-variable", "unused-value", "unused-result", "shadow")
+    for name in (
+        "unused-variable",
+        "unused-but-set-variable",
+        "unused-value",
+        "unused-result",
+        "shadow",
+    )
 )
 
 
@@ -81,9 +91,14 @@ def _snippet_units(bench: Bench) -> Iterator[Unit]:
         head = f"{_SNIPPET_HEAD}{includes}{_SNIPPET_PRAGMAS}using namespace rt;  // NOLINT\n"
         for snippet in lessons.load(bench.root, module).snippets:
             place = f"{module.name}/README.md:{snippet.line}"
-            text = f'#line {snippet.line} "{bench.root / module.name / "README.md"}"\n{snippet.code}\n'
+            text = (
+                f'#line {snippet.line} "{bench.root / module.name / "README.md"}"\n{snippet.code}\n'
+            )
             if snippet.body:
-                coroutine = re.search(r"\bco_(await|return|yield)\b", snippet.code) is not None and "Async<" not in snippet.code
+                coroutine = (
+                    re.search(r"\bco_(await|return|yield)\b", snippet.code) is not None
+                    and "Async<" not in snippet.code
+                )
                 result, end = ("rt::Async<void>", "co_return;") if coroutine else ("void", "")
                 text = f"[[maybe_unused]] static {result} snippet() {{\n{text}{end}\n}}\n"
             compiles = not snippet.fails
@@ -106,7 +121,9 @@ def _compile(bench: Bench, choice: Choice, name: str, units: list[Unit]) -> Iter
         variant=f"selftest-{name}",
         options=("-DRT_WERROR=ON", f"-DRT_COMPILE_ONLY={folder}"),
     )
-    built = build.build(bench.checkout, configuration, [u.target for u in units], bench.ui.progress, bench.jobs)
+    built = build.build(
+        bench.checkout, configuration, [u.target for u in units], bench.ui.progress, bench.jobs
+    )
     for unit in units:
         error = built.broken.get(unit.target)
         if unit.compiles and error is not None:

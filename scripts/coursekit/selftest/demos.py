@@ -12,10 +12,15 @@ from coursekit.selftest.outcome import Bench, Outcome
 def run_all(bench: Bench) -> Iterator[Outcome]:
     configuration = build.Configuration(subject="solutions")
     demos = bench.catalog.demos()
-    built = build.build(bench.checkout, configuration, [d.target for d in demos], bench.ui.progress, bench.jobs)
+    built = build.build(
+        bench.checkout, configuration, [d.target for d in demos], bench.ui.progress, bench.jobs
+    )
     for demo in demos:
         if demo.target in built.broken:
-            yield Outcome(f"demo {demo.name}", check.place_and_message(bench.checkout, built.broken[demo.target]))
+            yield Outcome(
+                f"demo {demo.name}",
+                check.place_and_message(bench.checkout, built.broken[demo.target]),
+            )
             continue
         bench.ui.progress(f"running the demo {demo.name}", 0, 0)
         program = build.binary(bench.checkout, configuration, demo.target)

@@ -21,13 +21,17 @@ def works(bench: Bench) -> Iterator[Outcome]:
         yield Outcome("a handout is made", made.stdout + made.stderr if made.returncode else "")
         if made.returncode:
             return
-        left = [name for name in ("solutions", ".git", "build", ".course") if (copy / name).exists()]
+        left = [
+            name for name in ("solutions", ".git", "build", ".course") if (copy / name).exists()
+        ]
         yield Outcome("it holds no solutions", f"it holds {', '.join(left)}" if left else "")
         yield from _untouched(bench, copy)
         # What a learner has who has solved everything: the course as one runtime of their own.
         for exercise in bench.catalog.exercises:
             for file in exercise.files:
-                shutil.copyfile(bench.catalog.solution_file(exercise, file), copy / exercise.module / file)
+                shutil.copyfile(
+                    bench.catalog.solution_file(exercise, file), copy / exercise.module / file
+                )
         yield from _solved(bench, copy)
 
 
@@ -36,7 +40,9 @@ def _untouched(bench: Bench, copy: Path) -> Iterator[Outcome]:
     for exercise in bench.catalog.exercises[:1]:
         report = _check(copy, exercise.id)
         state = _states(report).get(exercise.id, f"no answer: {report}")
-        yield Outcome(f"in the handout {exercise.id} is not written yet", "" if state == "todo" else state)
+        yield Outcome(
+            f"in the handout {exercise.id} is not written yet", "" if state == "todo" else state
+        )
     needy = next((e for e in bench.catalog.exercises if e.needs), None)
     if needy is not None:
         report = _check(copy, needy.id)
@@ -50,7 +56,9 @@ def _solved(bench: Bench, copy: Path) -> Iterator[Outcome]:
     states = _states(report)
     for exercise in bench.catalog.exercises:
         state = states.get(exercise.id, "no answer")
-        problem = "" if state == "pass" else f"its state is {state}: {_message(report, exercise.id)}"
+        problem = (
+            "" if state == "pass" else f"its state is {state}: {_message(report, exercise.id)}"
+        )
         yield Outcome(f"solved, {exercise.id} passes on the learner's own code alone", problem)
 
 
@@ -69,9 +77,13 @@ def _states(report: Mapping[str, Any]) -> dict[str, str]:
 
 def _message(report: Mapping[str, Any], exercise: str) -> str:
     found = [e for e in report.get("exercises", []) if e["id"] == exercise]
-    return "; ".join(t["message"] for e in found for t in e["tests"] if t["state"] != "pass") or str(found)
+    return "; ".join(
+        t["message"] for e in found for t in e["tests"] if t["state"] != "pass"
+    ) or str(found)
 
 
 def _course(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-I", str(root / "scripts/coursekit"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )

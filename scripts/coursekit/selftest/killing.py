@@ -12,7 +12,9 @@ from coursekit.selftest.runs import binary
 
 FEWEST = 3  # for each exercise
 
-_CONFIGURATION = build.Configuration(subject="solutions", variant="selftest-mutants", options=("-DRT_MUTANTS=ON",))
+_CONFIGURATION = build.Configuration(
+    subject="solutions", variant="selftest-mutants", options=("-DRT_MUTANTS=ON",)
+)
 
 
 def killed(bench: Bench) -> Iterator[Outcome]:
@@ -37,7 +39,9 @@ def killed(bench: Bench) -> Iterator[Outcome]:
         else:
             whole.append(mutant)
     groups = [runner.Group(mutant.name, _stages(bench, mutant)) for mutant in whole]
-    results = runner.run_groups(groups, lambda n, known, name: bench.ui.progress(f"killing by {name}", n, known))
+    results = runner.run_groups(
+        groups, lambda n, known, name: bench.ui.progress(f"killing by {name}", n, known)
+    )
     rows = []
     for mutant in whole:
         problem, killer = judge(mutant, results[mutant.name])
@@ -56,12 +60,17 @@ def judge(mutant: Mutant, tests: Sequence[TestResult]) -> tuple[str, str]:
     if mutant.expect == "hang":
         if by_hanging:
             return "", f"{by_hanging[0].name} (hang)"
-        said = "it is expected to hang, and " + ("no test hung" if by_failing else "no test noticed it")
+        said = "it is expected to hang, and " + (
+            "no test hung" if by_failing else "no test noticed it"
+        )
         return said, ""
     if by_failing:
         return "", by_failing[0].name
     if by_hanging:
-        return f"only a hang shows it ({by_hanging[0].name}): write the test that fails, or say expect = \"hang\"", ""
+        return (
+            f'only a hang shows it ({by_hanging[0].name}): write the test that fails, or say expect = "hang"',
+            "",
+        )
     return f"no test of {mutant.exercise} notices it: {mutant.why}", ""
 
 
@@ -72,7 +81,10 @@ def _targets(bench: Bench, mutant: Mutant) -> dict[str, str]:
 
 
 def _stages(bench: Bench, mutant: Mutant) -> tuple[tuple[runner.Binary, ...], ...]:
-    return tuple((binary(bench, _CONFIGURATION, target, kind),) for kind, target in _targets(bench, mutant).items())
+    return tuple(
+        (binary(bench, _CONFIGURATION, target, kind),)
+        for kind, target in _targets(bench, mutant).items()
+    )
 
 
 def _show(bench: Bench, rows: Sequence[tuple[str, str, str]]) -> None:

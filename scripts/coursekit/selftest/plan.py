@@ -25,8 +25,16 @@ PARTS: tuple[Part, ...] = (
     Part("one-cpu", "the reference passes on one CPU", runs.on_one_cpu),
     Part("stubs", "no untouched stub passes, crashes or hangs", runs.stubs),
     Part("mutants", "each wrong solution is killed by a test of its exercise", killing.killed),
-    Part("address", "the reference passes under AddressSanitizer and UBSan", partial(runs.solutions, sanitize="address")),
-    Part("thread", "the reference passes under ThreadSanitizer", partial(runs.solutions, sanitize="thread")),
+    Part(
+        "address",
+        "the reference passes under AddressSanitizer and UBSan",
+        partial(runs.solutions, sanitize="address"),
+    ),
+    Part(
+        "thread",
+        "the reference passes under ThreadSanitizer",
+        partial(runs.solutions, sanitize="thread"),
+    ),
     Part("clang", "the reference passes, built by clang", runs.by_clang),
     Part("demos", "each demo runs", demos.run_all),
     Part("handout", "a handout works, and solved exercises fit together", handed_out.works),

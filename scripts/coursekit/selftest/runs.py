@@ -16,11 +16,18 @@ from coursekit.selftest.outcome import Bench, Outcome
 def solutions(bench: Bench, sanitize: str = "", cxx: str = "") -> Iterator[Outcome]:
     """The reference passes every test of every exercise."""
     options = check.Options(solutions=True, sanitize=sanitize, cxx=cxx, jobs=bench.jobs)
-    for result in check.run(bench.checkout, bench.catalog, bench.catalog.exercises, options, bench.ui, "selftest"):
+    for result in check.run(
+        bench.checkout, bench.catalog, bench.catalog.exercises, options, bench.ui, "selftest"
+    ):
         if not result.tests or result.state == "broken":
-            yield Outcome(f"{result.exercise.id} {result.exercise.slug}", result.message or result.state)
+            yield Outcome(
+                f"{result.exercise.id} {result.exercise.slug}", result.message or result.state
+            )
         for breach in result.breaches:
-            yield Outcome(f"{result.exercise.id} keeps its own rules", f"{breach.file}:{breach.line}: {breach.message}")
+            yield Outcome(
+                f"{result.exercise.id} keeps its own rules",
+                f"{breach.file}:{breach.line}: {breach.message}",
+            )
         for test in result.tests:
             yield Outcome(f"{result.exercise.id} {test.name}", _problem(test))
 
@@ -75,21 +82,31 @@ def run_tests(
         if target in built.broken
     }
     groups = [
-        runner.Group(f"{exercise.id} {test.kind}", ((binary(bench, configuration, test.target, test.kind),),))
+        runner.Group(
+            f"{exercise.id} {test.kind}", ((binary(bench, configuration, test.target, test.kind),),)
+        )
         for exercise in exercises
         if exercise.id not in broken
         for test in bench.catalog.tests(exercise)
     ]
-    done = runner.run_groups(groups, lambda n, known, name: bench.ui.progress(f"testing {name}", n, known))
+    done = runner.run_groups(
+        groups, lambda n, known, name: bench.ui.progress(f"testing {name}", n, known)
+    )
     results: dict[str, list[TestResult]] = {}
     for key, tests in done.items():
         results.setdefault(key.split()[0], []).extend(tests)
     return broken, results
 
 
-def binary(bench: Bench, configuration: build.Configuration, target: str, kind: str) -> runner.Binary:
-    thread_sanitized = configuration.sanitize == "thread" or (not configuration.sanitize and kind == "stress")
-    return runner.Binary(build.binary(bench.checkout, configuration, target), kind, thread_sanitized)
+def binary(
+    bench: Bench, configuration: build.Configuration, target: str, kind: str
+) -> runner.Binary:
+    thread_sanitized = configuration.sanitize == "thread" or (
+        not configuration.sanitize and kind == "stress"
+    )
+    return runner.Binary(
+        build.binary(bench.checkout, configuration, target), kind, thread_sanitized
+    )
 
 
 @contextmanager

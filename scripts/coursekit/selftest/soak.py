@@ -18,10 +18,16 @@ _TESTS_FOR_EACH_CPU = 4
 def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
     configuration = build.Configuration(subject="solutions")
     tests = [test for exercise in bench.catalog.exercises for test in bench.catalog.tests(exercise)]
-    built = build.build(bench.checkout, configuration, [t.target for t in tests], bench.ui.progress, bench.jobs)
+    built = build.build(
+        bench.checkout, configuration, [t.target for t in tests], bench.ui.progress, bench.jobs
+    )
     for target, error in built.broken.items():
         yield Outcome(target, error.message)
-    binaries = [binary(bench, configuration, t.target, t.kind) for t in tests if t.target not in built.broken]
+    binaries = [
+        binary(bench, configuration, t.target, t.kind)
+        for t in tests
+        if t.target not in built.broken
+    ]
     failures: dict[str, list[str]] = {}
     runs: dict[str, int] = {}
     for number in range(1, rounds + 1):
@@ -37,4 +43,6 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
                     failures.setdefault(test, []).append(said)
     for test, count in runs.items():
         bad = failures.get(test, [])
-        yield Outcome(f"{test}, {count} runs", f"{len(bad)} of {count} runs failed. {bad[0]}" if bad else "")
+        yield Outcome(
+            f"{test}, {count} runs", f"{len(bad)} of {count} runs failed. {bad[0]}" if bad else ""
+        )

@@ -67,7 +67,7 @@ def make(root: Path) -> Path:
         write(headers / "alpha.h", header("alpha", whose))
         write(headers / "beta.h", header("beta", whose, "alpha", "given"))
         write(headers / "gamma.h", header("gamma", whose, "beta"))
-    write(root / "module0-first/include/rt/ground.h", '#pragma once\nconst char* ground();\n')
+    write(root / "module0-first/include/rt/ground.h", "#pragma once\nconst char* ground();\n")
     write(root / "module0-first/include/rt/given.h", header("given", "given"))
     for module, test in (
         ("module0-first", "ground_test"),

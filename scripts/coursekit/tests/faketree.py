@@ -113,7 +113,8 @@ inline int {slug}_value() {{
 
 def lesson_text(module: str) -> str:
     sections = "".join(
-        SECTION.format(id=i, slug=slug, title=title, file=file) for i, slug, title, file, _ in EXERCISES[module]
+        SECTION.format(id=i, slug=slug, title=title, file=file)
+        for i, slug, title, file, _ in EXERCISES[module]
     )
     return LESSON.format(title=f"Lesson of {module}", module=module, sections=sections)
 
@@ -152,7 +153,9 @@ def make(root: Path) -> Path:
 
 def solve(root: Path, module: str, file: str) -> None:
     """The learner writes what the reference has."""
-    (root / module / file).write_text((root / "solutions" / module / file).read_text("utf-8"), "utf-8")
+    (root / module / file).write_text(
+        (root / "solutions" / module / file).read_text("utf-8"), "utf-8"
+    )
 
 
 def use(root: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:

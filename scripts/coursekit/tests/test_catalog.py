@@ -45,7 +45,10 @@ def test_needs_are_followed_through_others(course: Catalog) -> None:
 
 def test_tests_are_those_that_exist_with_their_kind(course: Catalog) -> None:
     tests = course.tests(course.exercise("1.2"))
-    assert [(t.target, t.kind) for t in tests] == [("beta_test", "unit"), ("beta_stress_test", "stress")]
+    assert [(t.target, t.kind) for t in tests] == [
+        ("beta_test", "unit"),
+        ("beta_stress_test", "stress"),
+    ]
 
 
 def test_select(course: Catalog) -> None:
@@ -57,7 +60,14 @@ def test_select(course: Catalog) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "nearest"),
-    [("1.3", "1.2"), ("1.11", "1.10"), ("7.1", "1.1"), ("betta", "1.2"), ("Alpha", "1.1"), ("module9", "module")],
+    [
+        ("1.3", "1.2"),
+        ("1.11", "1.10"),
+        ("7.1", "1.1"),
+        ("betta", "1.2"),
+        ("Alpha", "1.1"),
+        ("module9", "module"),
+    ],
 )
 def test_an_unknown_id_suggests_the_nearest(course: Catalog, asked: str, nearest: str) -> None:
     with pytest.raises(UnknownId) as error:
@@ -74,9 +84,17 @@ def test_nothing_near_suggests_nothing(course: Catalog) -> None:
 
 def test_demos_that_share_a_name_get_their_modules_number(tmp_path: Path) -> None:
     root = fake_course.make(tmp_path)
-    for name in ("module0-first/demo/echo.cc", "module1-second/demo/echo.cc", "module1-second/demo/race.cc"):
+    for name in (
+        "module0-first/demo/echo.cc",
+        "module1-second/demo/echo.cc",
+        "module1-second/demo/race.cc",
+    ):
         fake_course.write(root / name, "int main() {}\n")
-    assert [d.target for d in catalog.load(root).demos()] == ["demo_echo_0", "demo_echo_1", "demo_race"]
+    assert [d.target for d in catalog.load(root).demos()] == [
+        "demo_echo_0",
+        "demo_echo_1",
+        "demo_race",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +127,9 @@ def test_demos_that_share_a_name_get_their_modules_number(tmp_path: Path) -> Non
 def test_mistakes_are_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     root = fake_course.make(tmp_path)
     assert old in fake_course.MODULE1
-    fake_course.write(root / "module1-second/exercises.toml", fake_course.MODULE1.replace(old, new, 1))
+    fake_course.write(
+        root / "module1-second/exercises.toml", fake_course.MODULE1.replace(old, new, 1)
+    )
     with pytest.raises(CatalogError) as error:
         catalog.load(root)
     assert str(error.value).startswith("module1-second/exercises.toml")

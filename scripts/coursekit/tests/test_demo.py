@@ -25,14 +25,20 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 class Builder:
     """Stands in for the build: the demo is a shell script."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, script: str, broken: Diagnostic | None = None) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, script: str, broken: Diagnostic | None = None
+    ) -> None:
         self.presets: list[str] = []
         self._script = script
         self._broken = broken
         monkeypatch.setattr(build, "build", self._build)
 
     def _build(
-        self, checkout: Checkout, configuration: build.Configuration, targets: Sequence[str], progress: build.Progress
+        self,
+        checkout: Checkout,
+        configuration: build.Configuration,
+        targets: Sequence[str],
+        progress: build.Progress,
     ) -> build.Built:
         self.presets.append(configuration.preset)
         assert list(targets) == ["demo_hello_future"]
@@ -49,7 +55,9 @@ def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, s
     return status, said.out, " ".join(said.err.split())
 
 
-def test_without_a_name_they_are_listed(checkout: Checkout, capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_name_they_are_listed(
+    checkout: Checkout, capfd: pytest.CaptureFixture[str]
+) -> None:
     status, out, _ = run(capfd)
     assert status == 0 and "  hello_future  Counts down in two tasks.\n" in out
 
@@ -65,7 +73,10 @@ def test_before_anything_is_written_nothing_is_built(
 
 @pytest.mark.parametrize("name", ["hello_future", "hello-future", "demo_hello_future"])
 def test_it_runs_on_the_learners_code_with_arguments(
-    checkout: Checkout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+    checkout: Checkout,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
     faketree.solve(checkout.root, "module1-executor", "include/rt/countdown.h")
     builder = Builder(monkeypatch, 'printf "%s|" "$@"')
@@ -88,15 +99,26 @@ def test_what_is_not_written_is_named(
     faketree.solve(checkout.root, "module1-executor", "include/rt/countdown.h")
     Builder(monkeypatch, 'echo "exercise 1.2 is not written yet" >&2; exit 42')
     status, _, err = run(capfd, "hello_future")
-    assert status == 1 and "exercise 1.2 (waker), which is yours to write" in err and "--solutions" in err
+    assert (
+        status == 1
+        and "exercise 1.2 (waker), which is yours to write" in err
+        and "--solutions" in err
+    )
     shutil.rmtree(checkout.root / "solutions")
     _, _, err = run(capfd, "hello_future")
     assert "lesson 1.2" in err and "--solutions" not in err
 
 
-@pytest.mark.parametrize(("script", "says"), [("exit 7", "ended with exit code 7"), ("kill -SEGV $$", "ended by SIGSEGV")])
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [("exit 7", "ended with exit code 7"), ("kill -SEGV $$", "ended by SIGSEGV")],
+)
 def test_a_bad_end_is_said(
-    checkout: Checkout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, script: str, says: str
+    checkout: Checkout,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    says: str,
 ) -> None:
     Builder(monkeypatch, f"echo last words >&2; {script}")
     status, _, err = run(capfd, "hello_future", "--solutions")
@@ -110,10 +132,16 @@ def test_a_compile_error_is_shown(
     file = checkout.root / "module1-executor/include/rt/waker.h"
     Builder(monkeypatch, "", Diagnostic(str(file), 3, 1, "expected ';'", ("int a",)))
     status, _, err = run(capfd, "hello_future")
-    assert status == 1 and "module1-executor/include/rt/waker.h:3: expected ';'" in err and "int a" in err
+    assert (
+        status == 1
+        and "module1-executor/include/rt/waker.h:3: expected ';'" in err
+        and "int a" in err
+    )
 
 
-def test_unknown_names_suggest_the_nearest(checkout: Checkout, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unknown_names_suggest_the_nearest(
+    checkout: Checkout, capfd: pytest.CaptureFixture[str]
+) -> None:
     status, _, err = run(capfd, "helo_future")
     assert status == 2 and "Did you mean hello_future?" in err
     assert "Did you mean hello_future?" in run(capfd, "hello")[2]

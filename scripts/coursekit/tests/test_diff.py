@@ -28,7 +28,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return status, said.out, said.err
 
 
-def test_before_it_passes_it_stays_closed(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_before_it_passes_it_stays_closed(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, out, err = run(capsys, "1.1")
     assert status == 1 and out == "" and "has not passed yet" in err and "diff 1.1 --spoil" in err
     status, out, _ = run(capsys, "1.1", "--spoil")
@@ -42,13 +44,16 @@ def test_once_passed_it_stays_open(checkout: Checkout, capsys: pytest.CaptureFix
     path.write_text(path.read_text("utf-8").replace('RT_TODO("1.1")', "return 40 + 2"), "utf-8")
     status, out, _ = run(capsys, "1.1")
     assert status == 0
-    assert [row for row in out.splitlines() if " - " in row[:7]] == ['   4 - #include "rt/todo.h"', "   7 -   return 40 + 2;"] or (
-        "-   return 40 + 2;" in out and "+   return 42;" in out
-    )
+    assert [row for row in out.splitlines() if " - " in row[:7]] == [
+        '   4 - #include "rt/todo.h"',
+        "   7 -   return 40 + 2;",
+    ] or ("-   return 40 + 2;" in out and "+   return 42;" in out)
     assert "BEGIN SOLUTION" not in out and "NOTES.md says why" in out
 
 
-def test_the_same_is_said_to_be_the_same(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_is_said_to_be_the_same(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = checkout.root / FILE
     path.write_text(path.read_text("utf-8").replace('RT_TODO("1.1")', "return 42"), "utf-8")
     _, out, _ = run(capsys, "1.1", "--spoil")
@@ -77,7 +82,9 @@ def test_two_columns_fit_the_terminal() -> None:
     reference = "int a;\nint b;\nint b2;\nint c;\n"
     rows = report.as_text(diffs.lines(mine, reference, 120)).splitlines()
     assert rows[0].split() == ["yours", "|", "reference"]
-    assert max(map(len, rows)) <= 120 and all(row[58:61] == " | " or row[58:60] == " |" for row in rows)
+    assert max(map(len, rows)) <= 120 and all(
+        row[58:61] == " | " or row[58:60] == " |" for row in rows
+    )
     assert sum(row.count("x") for row in rows) == 150
     assert any("   2 * xxx" in row and "| " in row and "int b;" in row for row in rows)
 
@@ -88,4 +95,7 @@ def test_one_column_has_both_with_their_lines() -> None:
 
 
 def test_markers_of_the_reference_are_left_out() -> None:
-    assert diffs.reference_text("a\n  // BEGIN SOLUTION 1.6\n  // STUB: x\n  b\n  // END SOLUTION\n") == "a\n  b\n"
+    assert (
+        diffs.reference_text("a\n  // BEGIN SOLUTION 1.6\n  // STUB: x\n  b\n  // END SOLUTION\n")
+        == "a\n  b\n"
+    )

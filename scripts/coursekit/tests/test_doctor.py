@@ -50,13 +50,18 @@ def test_exit_code_and_summary(
     assert all(finding.mend in out for finding in findings)
     assert cli.main(["doctor", "--json"]) == status
     data = json.loads(capsys.readouterr().out)
-    assert data["ok"] is (status == 0) and [c["state"] for c in data["checks"]] == [f.state for f in findings]
+    assert data["ok"] is (status == 0) and [c["state"] for c in data["checks"]] == [
+        f.state for f in findings
+    ]
 
 
 @pytest.mark.parametrize(
-    ("version", "wanted", "fine"), [("3.25.1", (3, 25), True), ("3.9", (3, 25), False), ("4.0", (3, 25), True), ("", (3,), False)]
+    ("version", "wanted", "fine"),
+    [("3.25.1", (3, 25), True), ("3.9", (3, 25), False), ("4.0", (3, 25), True), ("", (3,), False)],
 )
-def test_versions_are_compared_as_numbers(version: str, wanted: tuple[int, ...], fine: bool) -> None:
+def test_versions_are_compared_as_numbers(
+    version: str, wanted: tuple[int, ...], fine: bool
+) -> None:
     assert doctor.at_least(version, wanted) is fine
 
 
@@ -64,7 +69,12 @@ def test_versions_are_compared_as_numbers(version: str, wanted: tuple[int, ...],
     ("status", "said", "ok", "mend"),
     [
         (0, "", True, ""),
-        (66, "FATAL: ThreadSanitizer: unexpected memory mapping 0x55", False, "vm.mmap_rnd_bits=28"),
+        (
+            66,
+            "FATAL: ThreadSanitizer: unexpected memory mapping 0x55",
+            False,
+            "vm.mmap_rnd_bits=28",
+        ),
         (1, "==1==LeakSanitizer has encountered a fatal error.", False, "--cap-add=SYS_PTRACE"),
         (-11, "", False, "clang++-16"),
     ],
@@ -85,11 +95,15 @@ def test_room() -> None:
 
 def test_tools_and_libraries(tmp_path: Path) -> None:
     assert doctor.tool("no-such-tool", "a-package").state == "missing"
-    assert "apt-get install a-package" in doctor.tool("no-such-tool", "a-package").mend or "package manager" in doctor.install("x")
+    assert "apt-get install a-package" in doctor.tool(
+        "no-such-tool", "a-package"
+    ).mend or "package manager" in doctor.install("x")
     assert doctor.tool("python3", "python3", wanted=(99,)).state == "missing"
     assert doctor.tool("python3", "python3", wanted=(3,)).ok
     assert doctor.python().ok and doctor.python_module("click").ok
-    assert doctor.python_module("no_such_module_at_all").mend.endswith("python3-no_such_module_at_all")
+    assert doctor.python_module("no_such_module_at_all").mend.endswith(
+        "python3-no_such_module_at_all"
+    )
     found = tmp_path / "GTest"
     assert doctor.library("GoogleTest", "GTest", ("libgtest-dev",), [tmp_path]).state == "optional"
     found.mkdir()
@@ -101,10 +115,15 @@ def test_a_build_folder_is_tried(checkout: Checkout, tmp_path: Path) -> None:
     assert doctor.build_folder(checkout).ok
     blocked = tmp_path / "file"
     blocked.write_text("", "utf-8")
-    assert doctor.build_folder(Checkout(tmp_path, tmp_path, blocked / "build", False)).state == "missing"
+    assert (
+        doctor.build_folder(Checkout(tmp_path, tmp_path, blocked / "build", False)).state
+        == "missing"
+    )
     assert doctor.checkout_finding(Checkout(tmp_path, tmp_path, tmp_path, True)).state == "optional"
 
 
 def test_long_findings_are_wrapped() -> None:
-    said = as_text(doctor.lines(Finding("x", False, False, "word " * 40, "mend it"), 80)).splitlines()
+    said = as_text(
+        doctor.lines(Finding("x", False, False, "word " * 40, "mend it"), 80)
+    ).splitlines()
     assert len(said) > 3 and max(map(len, said)) <= 80 and said[-1] == "         mend it"

@@ -83,7 +83,9 @@ def names(folder: Path) -> set[str]:
 def test_a_class_gets_lessons_stubs_tests_and_tools(
     checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    faketree.solve(checkout.root, "module1-executor", "include/rt/countdown.h")  # the instructor tried it out
+    faketree.solve(
+        checkout.root, "module1-executor", "include/rt/countdown.h"
+    )  # the instructor tried it out
     (checkout.root / "module1-executor/include/rt/waker.h").unlink()
     target = tmp_path / "for the class"
     status, out, _ = run(capsys, str(target))
@@ -124,10 +126,16 @@ def test_links_to_what_is_left_out_become_text(
 ) -> None:
     _, out, _ = run(capsys, str(tmp_path / "h"), "--through", "module0")
     readme = (tmp_path / "h/README.md").read_text("utf-8")
-    assert "[0](module0-problem/README.md)" in readme and "| 1 | b |" in readme and "[MIT](LICENSE), notes." in readme
+    assert (
+        "[0](module0-problem/README.md)" in readme
+        and "| 1 | b |" in readme
+        and "[MIT](LICENSE), notes." in readme
+    )
     assert readme.startswith("# The course\n\nThis is a handout, without the reference.")
     assert "instructors" not in readme and "maintainers" not in readme and "## Licence" in readme
-    assert "You can read the notes and [the table](#experiment)" in (tmp_path / "h/module0-problem/README.md").read_text("utf-8")
+    assert "You can read the notes and [the table](#experiment)" in (
+        tmp_path / "h/module0-problem/README.md"
+    ).read_text("utf-8")
     assert "README.md (2)" in out and not (tmp_path / "h/module1-executor").exists()
 
 
@@ -139,7 +147,9 @@ def test_finished_modules_may_bring_their_reference(
         "solutions/module0-problem/src/blocking_echo.cc",
         "solutions/module0-problem/NOTES.md",
     }
-    assert "with the reference of module0-problem only" in (tmp_path / "h/README.md").read_text("utf-8")
+    assert "with the reference of module0-problem only" in (tmp_path / "h/README.md").read_text(
+        "utf-8"
+    )
     status, _, err = run(capsys, str(tmp_path / "i"), "--through", "0", "--with-solutions", "1")
     assert status == 2 and "not in a handout that ends with module0-problem" in err
 
@@ -185,7 +195,9 @@ def test_a_folder_that_will_not_do(
     assert not target.is_dir() or [p.name for p in target.iterdir()] == ["theirs"]
 
 
-def test_an_empty_folder_is_filled(checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_empty_folder_is_filled(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "h").mkdir()
     assert run(capsys, str(tmp_path / "h"))[0] == 0 and (tmp_path / "h/README.md").is_file()
 
@@ -193,26 +205,42 @@ def test_an_empty_folder_is_filled(checkout: Checkout, capsys: pytest.CaptureFix
 def test_a_broken_reference_makes_no_handout(
     checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    (checkout.root / "solutions/module1-executor/include/rt/waker.h").write_text("int open;\n", "utf-8")
+    (checkout.root / "solutions/module1-executor/include/rt/waker.h").write_text(
+        "int open;\n", "utf-8"
+    )
     status, _, err = run(capsys, str(tmp_path / "h"))
-    assert status == 1 and "waker.h:1" in err and not (tmp_path / "h").exists() and not list(tmp_path.glob(".h*"))
+    assert (
+        status == 1
+        and "waker.h:1" in err
+        and not (tmp_path / "h").exists()
+        and not list(tmp_path.glob(".h*"))
+    )
 
 
 def test_a_marked_solution_is_never_handed_out(
     checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    shutil.copy(checkout.root / "solutions/module1-executor/include/rt/waker.h", checkout.root / "module1-executor/include/rt/given.h")
+    shutil.copy(
+        checkout.root / "solutions/module1-executor/include/rt/waker.h",
+        checkout.root / "module1-executor/include/rt/given.h",
+    )
     status, _, err = run(capsys, str(tmp_path / "h"))
-    assert status == 1 and "given.h holds a marked solution" in err and not (tmp_path / "h").exists()
+    assert (
+        status == 1 and "given.h holds a marked solution" in err and not (tmp_path / "h").exists()
+    )
 
 
-def test_a_handout_of_a_handout_is_refused(checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_handout_of_a_handout_is_refused(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     shutil.rmtree(checkout.root / "solutions")
     status, _, err = run(capsys, str(tmp_path / "h"))
     assert status == 2 and "no solutions" in err
 
 
-def test_unknown_modules_suggest_the_nearest(checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_unknown_modules_suggest_the_nearest(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     status, _, err = run(capsys, str(tmp_path / "h"), "--through", "module2")
     assert status == 2 and "Did you mean module" in err
 

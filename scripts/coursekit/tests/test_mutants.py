@@ -50,7 +50,11 @@ def test_a_module_without_a_file_has_none(root: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("find = 'return \"solutions\"'", "find = 'gone'", "is not in solutions/module1-second/include/rt/beta.h"),
+        (
+            "find = 'return \"solutions\"'",
+            "find = 'gone'",
+            "is not in solutions/module1-second/include/rt/beta.h",
+        ),
         ("find = 'return \"solutions\"'", "find = 'include'", "2 times"),
     ],
 )
@@ -66,11 +70,19 @@ def test_a_find_text_must_occur_once(root: Path, old: str, new: str, says: str) 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('name = "beta-says-other"', 'name = "Beta says"', "small letters, digits and single dashes"),
+        (
+            'name = "beta-says-other"',
+            'name = "Beta says"',
+            "small letters, digits and single dashes",
+        ),
         ('name = "beta-says-other"', "", "has no name"),
         ('exercise = "1.2"', 'exercise = "1.3"', "Did you mean 1.2"),
         ('exercise = "1.2"', 'exercise = "0.1"', "exercise 0.1 belongs to module0-first"),
-        ("beta.h", "alpha.h", "is not a file of exercise 1.2 (it has include/rt/beta.h, src/beta.cc)"),
+        (
+            "beta.h",
+            "alpha.h",
+            "is not a file of exercise 1.2 (it has include/rt/beta.h, src/beta.cc)",
+        ),
         ("find = 'return \"solutions\"'", "find = ''", "find is empty"),
         ("replace = 'return \"mutant\"'", "replace = 'return \"solutions\"'", "are the same"),
         ("replace =", "replac =", "replace is missing"),
@@ -97,7 +109,9 @@ def test_a_name_is_unique(root: Path) -> None:
 def test_the_build_gets_a_target_for_each_test(root: Path, tmp_path: Path) -> None:
     course = catalog.load(root)
     module = course.module("module1")
-    written = overlay.write_module(course, module, tmp_path / "out", "learner", "learner", mutants=True)
+    written = overlay.write_module(
+        course, module, tmp_path / "out", "learner", "learner", mutants=True
+    )
     calls = written.read_text()
     for test in ("beta_test", "beta_stress_test"):
         assert f"mutant_beta-says-other__{test}" in calls

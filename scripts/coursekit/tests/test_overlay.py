@@ -27,7 +27,9 @@ def root(tmp_path: Path) -> Path:
     return fake_course.make(tmp_path / "a b")
 
 
-def write(root: Path, subject: Choice = "learner", prior: Choice = "solutions", module: str = "module1") -> Path:
+def write(
+    root: Path, subject: Choice = "learner", prior: Choice = "solutions", module: str = "module1"
+) -> Path:
     course = catalog.load(root)
     out = root / "build"
     overlay.write_module(course, course.module(module), out, subject, prior)
@@ -37,7 +39,15 @@ def write(root: Path, subject: Choice = "learner", prior: Choice = "solutions", 
 def compile_with(folder: Path, text: str, *sources: Path) -> subprocess.CompletedProcess[str]:
     main = folder.parent / "main.cc"
     main.write_text(text)
-    command = ["g++", "-std=c++20", f"-I{folder}", str(main), *map(str, sources), "-o", str(main.with_suffix(""))]
+    command = [
+        "g++",
+        "-std=c++20",
+        f"-I{folder}",
+        str(main),
+        *map(str, sources),
+        "-o",
+        str(main.with_suffix("")),
+    ]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -68,13 +78,20 @@ def linked(out: Path, target: str, module: str = "module1-second") -> list[str]:
     calls = (out / f"{module}.cmake").read_text().split("course_test(")
     (call,) = (c for c in calls if f"TARGET [==[{target}]==]" in c)
     sources = call.split("SOURCES ", 1)[1]
-    return [str(Path(s).relative_to(out.parent)) for s in sources.split("[==[")[1:] for s in [s.split("]==]")[0]]]
+    return [
+        str(Path(s).relative_to(out.parent))
+        for s in sources.split("[==[")[1:]
+        for s in [s.split("]==]")[0]]
+    ]
 
 
 def test_a_test_links_what_its_needs_close_over(root: Path) -> None:
     out = write(root)
     assert linked(out, "alpha_test") == ["module1-second/tests/alpha_test.cc"]
-    assert linked(out, "beta_test") == ["module1-second/tests/beta_test.cc", "module1-second/src/beta.cc"]
+    assert linked(out, "beta_test") == [
+        "module1-second/tests/beta_test.cc",
+        "module1-second/src/beta.cc",
+    ]
     assert linked(out, "gamma_test") == [
         "module1-second/tests/gamma_test.cc",
         "solutions/module1-second/src/beta.cc",
@@ -93,7 +110,9 @@ def test_an_earlier_module_does_not_see_a_later_one(root: Path) -> None:
 
 
 def test_a_later_given_header_takes_the_place_of_an_earlier_one(root: Path) -> None:
-    fake_course.write(root / "module1-second/include/rt/given.h", fake_course.header("given", "later"))
+    fake_course.write(
+        root / "module1-second/include/rt/given.h", fake_course.header("given", "later")
+    )
     assert run(write(root) / "gamma", PRINT).startswith("later ")
     assert "module0-first" in (write(root, module="module0") / "ground/rt/given.h").read_text()
 
@@ -170,7 +189,9 @@ def test_a_header_that_went_away_is_not_forwarded(root: Path) -> None:
         ("learner", "solutions", None),
     ],
 )
-def test_demos_show_one_whole_runtime(root: Path, subject: Choice, prior: Choice, source: str | None) -> None:
+def test_demos_show_one_whole_runtime(
+    root: Path, subject: Choice, prior: Choice, source: str | None
+) -> None:
     fake_course.write(root / "module1-second/demo/race.cc", "int main() {}\n")
     calls = (write(root, subject, prior) / "module1-second.cmake").read_text()
     assert ("course_demo(" in calls) == (source is not None)
@@ -179,7 +200,14 @@ def test_demos_show_one_whole_runtime(root: Path, subject: Choice, prior: Choice
 
 
 def test_runs_without_the_command_lines_packages(root: Path) -> None:
-    tool = ["/usr/bin/python3", "-I", str(ROOT / "scripts/coursekit"), "overlay", "--root", str(root)]
+    tool = [
+        "/usr/bin/python3",
+        "-I",
+        str(ROOT / "scripts/coursekit"),
+        "overlay",
+        "--root",
+        str(root),
+    ]
     more = ["--out", str(root / "build"), "--subject", "learner", "--prior", "mine", "--module"]
     assert subprocess.run([*tool, *more, "module1-second"]).returncode == 0
     failed = subprocess.run([*tool, *more, "module7"], capture_output=True, text=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 COURSE = Path(__file__).resolve().parents[2] / "course"
-LEARNER = "g++ cmake ninja-build libgtest-dev libgmock-dev libabsl-dev python3 python3-click python3-rich python3-jinja2 git"
+LEARNER = "g++ lld cmake ninja-build libgtest-dev libgmock-dev libabsl-dev python3 python3-click python3-rich python3-jinja2 git"
 
 
 @dataclass

@@ -39,7 +39,9 @@ def test_tabs_and_file_scope_keep_their_indent() -> None:
 
 def test_stub_lines_stand_in_for_the_region() -> None:
     stub = derive(
-        "struct S {\n" + region("  int a;", "  // STUB: int b;", "  // STUB:   // deeper", "  int c;") + "};\n",
+        "struct S {\n"
+        + region("  int a;", "  // STUB: int b;", "  // STUB:   // deeper", "  int c;")
+        + "};\n",
         "1.6",
     )
     assert stub == "struct S {\n  int b;\n    // deeper\n};\n"
@@ -67,10 +69,16 @@ def test_several_regions() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("// BEGIN SOLUTION 1.6\n// BEGIN SOLUTION 1.6\n", "f.h:2: a solution begins inside the one of line 1"),
+        (
+            "// BEGIN SOLUTION 1.6\n// BEGIN SOLUTION 1.6\n",
+            "f.h:2: a solution begins inside the one of line 1",
+        ),
         ("int a;\n// BEGIN SOLUTION 1.6\n", "f.h:2: the solution has no // END SOLUTION"),
         ("// END SOLUTION\n", "f.h:1: // END SOLUTION, and no solution has begun"),
-        ("// BEGIN SOLUTION 1.7\n// END SOLUTION\n", "f.h:1: a solution of 1.7, and the file belongs to 1.6"),
+        (
+            "// BEGIN SOLUTION 1.7\n// END SOLUTION\n",
+            "f.h:1: a solution of 1.7, and the file belongs to 1.6",
+        ),
         ("// BEGIN SOLUTION\n", "f.h:1: a marker is written"),
         ("int a; // BEGIN SOLUTION 1.6\n", "f.h:1: a marker is written"),
         ("/* END SOLUTION */\n", "f.h:1: a marker is written"),
@@ -165,7 +173,9 @@ static inline int unused(int argument) {
 }
 """
 
-USE = '#include "rt/counter.h"\nint main() { Counter c(1); c.later(); return c.twice(c.value()); }\n'
+USE = (
+    '#include "rt/counter.h"\nint main() { Counter c(1); c.later(); return c.twice(c.value()); }\n'
+)
 
 FLAGS = (
     "-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror "
@@ -174,13 +184,24 @@ FLAGS = (
 
 
 @pytest.mark.parametrize("optimize", ["-O0", "-O2"])
-def test_functions_that_lost_their_return_compile_without_warnings(tmp_path: Path, optimize: str) -> None:
+def test_functions_that_lost_their_return_compile_without_warnings(
+    tmp_path: Path, optimize: str
+) -> None:
     (tmp_path / "rt").mkdir()
     (tmp_path / "rt/counter.h").write_text(derive(REFERENCE, "1.6"))
     (tmp_path / "main.cc").write_text(USE)
     program = tmp_path / "main"
     given = ROOT / "module0-problem/include"
-    command = ["g++", *FLAGS, optimize, f"-I{tmp_path}", f"-I{given}", "main.cc", "-o", str(program)]
+    command = [
+        "g++",
+        *FLAGS,
+        optimize,
+        f"-I{tmp_path}",
+        f"-I{given}",
+        "main.cc",
+        "-o",
+        str(program),
+    ]
     compiled = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (compiled.returncode, compiled.stderr) == (0, "")
     ran = subprocess.run([str(program)], capture_output=True, text=True)

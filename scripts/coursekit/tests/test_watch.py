@@ -71,7 +71,10 @@ def test_it_waits_until_the_editor_is_done(tmp_path: Path) -> None:
 def test_what_it_needs_matters_only_without_a_reference(checkout: Checkout) -> None:
     def names() -> list[str]:
         catalog = catalogs.load(checkout.root)
-        return [checkout.relative(p) for p in watching.files_that_matter(catalog, catalog.exercise("1.2"))]
+        return [
+            checkout.relative(p)
+            for p in watching.files_that_matter(catalog, catalog.exercise("1.2"))
+        ]
 
     assert names() == [WAKER, "module1-executor/tests/waker_test.cc"]
     (checkout.root / "solutions" / COUNTDOWN).unlink()
@@ -83,7 +86,15 @@ def test_what_it_needs_matters_only_without_a_reference(checkout: Checkout) -> N
 
 @pytest.mark.parametrize(
     ("typed", "keys"),
-    [(b"h", ["h"]), (b"Hq", ["h", "q"]), (b"\x1b[A", []), (b"\x1b[1;5Cn", ["n"]), (b"\x1bOP\x1b", []), (b"\x04", [END]), (b"\xff\x00", ["\ufffd"])],
+    [
+        (b"h", ["h"]),
+        (b"Hq", ["h", "q"]),
+        (b"\x1b[A", []),
+        (b"\x1b[1;5Cn", ["n"]),
+        (b"\x1bOP\x1b", []),
+        (b"\x04", [END]),
+        (b"\xff\x00", ["\ufffd"]),
+    ],
 )
 def test_keys(typed: bytes, keys: list[str]) -> None:
     assert parse_keys(typed) == keys
@@ -91,8 +102,12 @@ def test_keys(typed: bytes, keys: list[str]) -> None:
 
 def test_the_first_error_stays_on_the_screen() -> None:
     answer = Answer(tuple(line(f"row {n}") for n in range(100)), False)
-    shown = as_text(watching.screen(answer, [], [watching.keys_line(passed=False)], 80, 24)).split("\n")
-    assert len(shown) <= 23 and shown[0] == "row 0" and "more lines: f shows all of them" in shown[-3]
+    shown = as_text(watching.screen(answer, [], [watching.keys_line(passed=False)], 80, 24)).split(
+        "\n"
+    )
+    assert (
+        len(shown) <= 23 and shown[0] == "row 0" and "more lines: f shows all of them" in shown[-3]
+    )
     assert len(shown[-1]) <= 80 and "h hint" in shown[-1] and "n next" not in shown[-1]
     assert "n next" in as_text([watching.keys_line(passed=True)])
     assert len(as_text([watching.keys_line(passed=True)])) <= 80
@@ -110,7 +125,9 @@ def test_a_hint_has_room_even_under_a_long_answer() -> None:
     assert "hint 17" in shown and "row" not in shown and shown.endswith("keys")
 
 
-def test_without_a_terminal_it_refuses(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_it_refuses(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["watch"]) == 2
     assert "scripts/course check" in " ".join(capsys.readouterr().err.split())
 
@@ -152,11 +169,26 @@ class Watch:
         self.before: list[Any] = termios.tcgetattr(self.slave)
         program = _PROGRAM.format(scripts=str(Path(__file__).resolve().parents[2]), root=str(root))
         self.process = subprocess.Popen(
-            ["/usr/bin/setsid", "--ctty", "--wait", sys.executable, "-I", "-c", program, *arguments],
+            [
+                "/usr/bin/setsid",
+                "--ctty",
+                "--wait",
+                sys.executable,
+                "-I",
+                "-c",
+                program,
+                *arguments,
+            ],
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,
-            env={"TERM": "xterm", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "PAGER": "cat"},
+            env={
+                "TERM": "xterm",
+                "PATH": "/usr/bin:/bin",
+                "LC_ALL": "C.UTF-8",
+                "NO_COLOR": "1",
+                "PAGER": "cat",
+            },
         )
         self.said = b""
 
@@ -165,7 +197,9 @@ class Watch:
         end = time.monotonic() + 30
         while wanted.encode() not in self.said:
             ready, _, _ = select.select([self.master], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"{wanted!r} did not come; there was {self.said.decode('utf-8', 'replace')!r}"
+            assert (
+                ready
+            ), f"{wanted!r} did not come; there was {self.said.decode('utf-8', 'replace')!r}"
             self.said += os.read(self.master, 65536)
         before, _, self.said = self.said.partition(wanted.encode())
         return before.decode("utf-8", "replace") + wanted
@@ -228,8 +262,12 @@ def test_a_session(checkout: Checkout, watches: list[Watch]) -> None:
     assert watch.process.wait(timeout=30) == 0 and watch.restored()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_gives_the_terminal_back(checkout: Checkout, watches: list[Watch], number: signal.Signals, status: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_gives_the_terminal_back(
+    checkout: Checkout, watches: list[Watch], number: signal.Signals, status: int
+) -> None:
     watch = Watch(checkout.root, "1.2")
     watches.append(watch)
     watch.until("run 1: 1.2 is open")
