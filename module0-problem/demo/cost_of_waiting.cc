@@ -1,6 +1,7 @@
 // What does it cost to wait? N threads that wait, beside N state machines that wait on one thread.
 //
-//   cost_of_waiting [N…]     default: 100 1000 10000
+//   cost_of_waiting [N…]           default: 100 1000 10000
+//   cost_of_waiting --self-test    100 of each; ends with 0 if all of them were woken
 //
 // Each waiter has a bell (an eventfd) and waits for it to ring. A thread waits in read(2); a
 // machine is an object and an entry in the list of one poll(2). Then all bells ring, and the clock
@@ -30,6 +31,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 
 namespace {
 
@@ -310,18 +312,24 @@ std::string ask_for_a_guess() {
 
 int main(int argc, char** argv) {
   std::vector<int> counts;
+  bool self_test = false;
   for (int i = 1; i < argc; ++i) {
+    if (absl::string_view(argv[i]) == "--self-test") {
+      self_test = true;
+      continue;
+    }
     int count = 0;
     if (!absl::SimpleAtoi(argv[i], &count) || count < 1) {
-      std::fprintf(stderr, "usage: cost_of_waiting [N...], N at least 1\n");
+      std::fprintf(stderr, "usage: cost_of_waiting [N...] [--self-test], N at least 1\n");
       return 2;
     }
     counts.push_back(count);
   }
+  if (self_test) counts = {100};
   if (counts.empty()) counts = {100, 1000, 10'000};
 
   allow_open_files();
-  const std::string guess = ask_for_a_guess();
+  const std::string guess = self_test ? "" : ask_for_a_guess();
   absl::PrintF(
       "\n                      memory                          time\n"
       "     N waiting      user    kernel      each     start  wake all      each\n");
@@ -342,5 +350,6 @@ int main(int argc, char** argv) {
     absl::PrintF("You guessed %s KiB for a waiting thread; here it is %s.\n", guess,
                  size_text(all_bytes(threads) / threads.waiters));
   }
+  if (self_test) return threads.waiters == 100 && machines.waiters == 100 ? 0 : 1;
   return 0;
 }
