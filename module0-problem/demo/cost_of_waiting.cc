@@ -1,6 +1,6 @@
-// What does it cost to wait? N threads that wait, beside N state machines that wait on one thread.
+// N threads that wait, beside N state machines that do.
 //
-//   cost_of_waiting [N…]           default: 100 1000 10000
+//   cost_of_waiting [N...]         default: 100 1000 10000
 //   cost_of_waiting --self-test    100 of each; ends with 0 if all of them were woken
 //
 // Each waiter has a bell (an eventfd) and waits for it to ring. A thread waits in read(2); a
@@ -38,6 +38,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 5;  // the median of so many rounds is reported
+constexpr int kMost = 1'000'000;
 
 // What one measurement says. Sent through a pipe as it stands, so it holds nothing but numbers.
 struct Measured {
@@ -314,16 +315,15 @@ int main(int argc, char** argv) {
   std::vector<int> counts;
   bool self_test = false;
   for (int i = 1; i < argc; ++i) {
-    if (absl::string_view(argv[i]) == "--self-test") {
-      self_test = true;
-      continue;
-    }
     int count = 0;
-    if (!absl::SimpleAtoi(argv[i], &count) || count < 1) {
-      std::fprintf(stderr, "usage: cost_of_waiting [N...] [--self-test], N at least 1\n");
+    if (std::strcmp(argv[i], "--self-test") == 0) {
+      self_test = true;
+    } else if (absl::SimpleAtoi(argv[i], &count) && count >= 1 && count <= kMost) {
+      counts.push_back(count);
+    } else {
+      std::fprintf(stderr, "usage: cost_of_waiting [N...] [--self-test], N from 1 to %d\n", kMost);
       return 2;
     }
-    counts.push_back(count);
   }
   if (self_test) counts = {100};
   if (counts.empty()) counts = {100, 1000, 10'000};
@@ -334,6 +334,7 @@ int main(int argc, char** argv) {
       "\n                      memory                          time\n"
       "     N waiting      user    kernel      each     start  wake all      each\n");
   Measured threads, machines;
+  bool good = true;
   for (const int n : counts) {
     std::fflush(stdout);
     threads = in_a_process_of_its_own(measure_threads, n);
@@ -341,15 +342,17 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
     machines = in_a_process_of_its_own(measure_machines, n);
     print_row("machines", n, machines);
+    good = good && threads.valid && machines.valid;
   }
   print_chart(threads, machines);
   absl::PrintF(
-      "\nuser: what the process has in memory. kernel: the stacks that the kernel keeps for\n"
-      "threads, of the whole machine. The descriptors cost the same on both sides: not counted.\n");
+      "\nuser: what the process has in memory. kernel: the stacks that the kernel keeps\n"
+      "for threads, of the whole machine. The descriptors cost the same on both sides,\n"
+      "and are not counted.\n");
   if (!guess.empty() && threads.valid && threads.waiters > 0) {
     absl::PrintF("You guessed %s KiB for a waiting thread; here it is %s.\n", guess,
                  size_text(all_bytes(threads) / threads.waiters));
   }
   if (self_test) return threads.waiters == 100 && machines.waiters == 100 ? 0 : 1;
-  return 0;
+  return good ? 0 : 1;
 }

@@ -1,7 +1,9 @@
-// The echo server that runs through the course. Here: a thread for each connection (exercise 0.1).
+// The echo server of the course, with a thread for each connection.
 //
 //   echo [PORT]         serves on 127.0.0.1 until Ctrl-C; without PORT the kernel chooses one
 //   echo --self-test    serves a few clients of its own, says what they got, and ends
+//
+// It is in every module, each time with one part swapped. Here it is exercise 0.1.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
