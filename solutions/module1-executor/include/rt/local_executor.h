@@ -30,6 +30,7 @@
 #include <cstddef>
 #include <exception>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -49,11 +50,16 @@ namespace rt {
 class LocalExecutor {
  public:
   // Sleeps by a ThreadParker of its own.
-  LocalExecutor() : LocalExecutor(nullptr) {}
+  LocalExecutor() : LocalExecutor(std::make_shared<ThreadParker>()) {}
 
   // Sleeps by `park`, which outlives the executor and every wake that began before the executor's
   // end.
-  explicit LocalExecutor(Park& park) : LocalExecutor(&park) {}
+  explicit LocalExecutor(Park& park)
+      : LocalExecutor(std::shared_ptr<Park>(std::shared_ptr<Park>(), &park)) {}
+
+  // Sleeps by `park`, and keeps it for as long as a waker may need it.
+  explicit LocalExecutor(std::shared_ptr<Park> park)
+      : shared_(sync::Arc<Shared>::make(std::move(park))) {}
 
   LocalExecutor(const LocalExecutor&) = delete;
   LocalExecutor& operator=(const LocalExecutor&) = delete;
@@ -169,22 +175,21 @@ class LocalExecutor {
 
   // What the executor and its tasks share. It lives as long as any of them.
   struct Shared {
-    explicit Shared(Park* p) : park(p != nullptr ? *p : own_parker) {}
+    explicit Shared(std::shared_ptr<Park> p) : park(std::move(p)) {}
 
     // For the executor's thread.
     void sleep() {
       const trace::ParkScope traced;
-      park.park();
+      park->park();
     }
 
     // For any thread.
     void unpark() {
       trace::unpark();
-      park.unpark();
+      park->unpark();
     }
 
-    ThreadParker own_parker;
-    Park& park;
+    const std::shared_ptr<Park> park;
     TaskQueue<Task> ready{"ready"};
     // BEGIN SOLUTION 1.7
     // STUB: // Yours: what guards the queue, and what a wake has to know of the executor.
@@ -206,8 +211,6 @@ class LocalExecutor {
     bool parked = false;  // The executor's thread sleeps or is about to, and nobody unparked it.
     // END SOLUTION
   };
-
-  explicit LocalExecutor(Park* park) : shared_(sync::Arc<Shared>::make(park)) {}
 
   const sync::Arc<Shared> shared_;
   // BEGIN SOLUTION 1.7
