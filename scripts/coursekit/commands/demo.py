@@ -60,7 +60,9 @@ def find(catalog: Catalog, name: str) -> Demo:
     if asked in demos:
         return demos[asked]
     near = (
-        difflib.get_close_matches(asked, demos, n=1)
+        # The echo server is in several modules, and has their numbers.
+        [n for n in demos if re.fullmatch(rf"{re.escape(asked)}_\d+", n)]
+        or difflib.get_close_matches(asked, demos, n=1)
         or [n for n in demos if asked and n.startswith(asked)][:2]
     )
     hint = f" Did you mean {' or '.join(near)}?" if near else ""

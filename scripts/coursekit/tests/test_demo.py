@@ -145,3 +145,13 @@ def test_unknown_names_suggest_the_nearest(
     status, _, err = run(capfd, "helo_future")
     assert status == 2 and "Did you mean hello_future?" in err
     assert "Did you mean hello_future?" in run(capfd, "hello")[2]
+
+
+def test_a_name_that_several_modules_share_is_told_with_their_numbers(
+    checkout: Checkout, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("module0-problem", "module1-executor"):
+        (checkout.root / module / "demo").mkdir(exist_ok=True)
+        (checkout.root / module / "demo/echo.cc").write_text("int main() {}\n", "utf-8")
+    status, _, err = run(capfd, "echo")
+    assert status == 2 and "Did you mean echo_0 or echo_1?" in err
