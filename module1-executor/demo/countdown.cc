@@ -1,4 +1,4 @@
-// Counts down twice: by hand, and in a coroutine with timers.
+// Counts down twice: by hand, and with timers.
 //
 //   countdown [FROM]         default: 3
 //   countdown --self-test    the same with short seconds

@@ -1,4 +1,4 @@
-// What does your compiler do to a temporary beside co_await?
+// What a compiler does to a temporary beside co_await.
 //
 //   destroyed_twice [--self-test]
 //

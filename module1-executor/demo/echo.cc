@@ -1,4 +1,4 @@
-// The echo server of the course, now with a task for each connection.
+// The course's echo server: a task for each connection.
 //
 //   echo [PORT]         serves on 127.0.0.1 until Ctrl-C; without PORT the kernel chooses one
 //   echo --self-test    serves a few clients of its own, says what they got, and ends

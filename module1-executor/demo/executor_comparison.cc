@@ -277,8 +277,8 @@ int main(int argc, char** argv) {
       kRounds);
   const bool good = compare(counts);
   absl::PrintF(
-      "\nmemory: of the process, and the stacks that the kernel keeps for threads. A small\n"
-      "number of tasks is blurred by what the first thread of a process costs.\n");
+      "\nmemory: of the process, and the stacks that the kernel keeps for threads. With\n"
+      "few tasks it is blurred by what the first thread of a process costs.\n");
 #ifndef __OPTIMIZE__
   absl::PrintF("Compiled without optimization: times are for comparing columns only.\n");
 #endif
