@@ -375,15 +375,16 @@ def build(
 
 
 def _friendly(description: str) -> str:
-    """What ninja has done, in a learner's words: the file, not the command."""
+    """What ninja has been doing, in a learner's words: the file, not the command."""
     if "Re-running CMake" in description:
         return "configuring"
     match = re.search(r"\.dir/(?:.*/)?([\w.-]+?)\.o$", description) or re.search(
         r"/([\w.-]+)$", description
     )
     if match and match[1].startswith("cmake_pch"):
-        return "built the precompiled headers"
-    return f"built {match[1]}" if match else "building"
+        return "building the precompiled headers"
+    # Said when it is over, well or badly.
+    return f"building {match[1]}" if match else "building"
 
 
 def _blame(folder: Path, targets: Sequence[str], failed: Sequence[Edge]) -> dict[str, Diagnostic]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coursekit import build, overlay, paths, progress, runner, sources
+from coursekit import build, overlay, paths, progress, purposes, runner, sources
 from coursekit.catalog import Catalog, Exercise
 from coursekit.compiler import Diagnostic
 from coursekit.errors import USAGE, CourseError
@@ -26,6 +26,7 @@ class Options:
     sanitize: str = ""
     cxx: str = ""
     jobs: int | None = None
+    test: str = ""  # only the tests of this name, or whose names contain it
 
     @property
     def configuration(self) -> build.Configuration:
@@ -39,7 +40,16 @@ class Options:
     @property
     def counts(self) -> bool:
         """Only a plain check of the learner's own code is remembered as progress."""
-        return not (self.solutions or self.mine or self.sanitize or self.cxx)
+        return not (self.solutions or self.mine or self.sanitize or self.cxx or self.test)
+
+
+@dataclass(frozen=True)
+class About:
+    """What the source says of a test."""
+
+    file: str  # as seen from the top of the checkout
+    line: int
+    bug: str = ""  # that it is here for; often empty
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,10 @@ class Result:
     warnings: tuple[Diagnostic, ...] = ()
     todo_line: int = 0  # of the first RT_TODO, in the first file that has one
     todo_file: str = ""
+    about: Mapping[str, About] = field(
+        default_factory=dict
+    )  # by test name, of those that went wrong
+    left_out: int = 0  # tests of this exercise that were not asked for
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,8 @@ def run(
         raise CourseError(
             "This copy of the course has no solutions, so --solutions has nothing to check.", USAGE
         )
+    if options.test:
+        exercises = _with_such_tests(catalog, exercises, options.test)
     results: dict[str, Result] = {}
     subjects: list[_Subject] = []
     for exercise in exercises:
@@ -142,6 +158,41 @@ def run(
     if options.counts:
         progress.record_states(checkout, {key: result.state for key, result in results.items()})
     return [results[exercise.id] for exercise in exercises]
+
+
+def _written(catalog: Catalog, exercise: Exercise) -> dict[str, list[purposes.Written]]:
+    """The tests in the exercise's test files, by target."""
+    return {
+        test.target: purposes.written_in(sources.read(test.path))
+        for test in catalog.tests(exercise)
+    }
+
+
+def _chosen(catalog: Catalog, exercise: Exercise, asked: str) -> list[str]:
+    """The names of its tests that `asked` means."""
+    written = _written(catalog, exercise)
+    return purposes.matching(asked, (test.name for tests in written.values() for test in tests))
+
+
+def _with_such_tests(
+    catalog: Catalog, exercises: Sequence[Exercise], asked: str
+) -> Sequence[Exercise]:
+    """Those that have a test of this name."""
+    kept = [exercise for exercise in exercises if _chosen(catalog, exercise, asked)]
+    if kept:
+        return kept
+    names = [
+        test.name
+        for exercise in exercises
+        for tests in _written(catalog, exercise).values()
+        for test in tests
+    ]
+    where = exercises[0].id if len(exercises) == 1 else "what is checked"
+    raise CourseError(
+        f"No test of {where} has {asked!r} in its name.",
+        USAGE,
+        "The nearest: " + ", ".join(purposes.nearest(asked, names)) + "." if names else "",
+    )
 
 
 def _before_building(
@@ -171,7 +222,17 @@ def _build_and_test(
     checkout: Checkout, catalog: Catalog, subjects: Sequence[_Subject], options: Options, ui: Ui
 ) -> list[Result]:
     configuration = options.configuration
-    targets = {s.exercise.id: [test.target for test in catalog.tests(s.exercise)] for s in subjects}
+    chosen = {
+        s.exercise.id: _chosen(catalog, s.exercise, options.test) for s in subjects if options.test
+    }
+    targets = {
+        s.exercise.id: [
+            target
+            for target, written in _written(catalog, s.exercise).items()
+            if not options.test or any(test.name in chosen[s.exercise.id] for test in written)
+        ]
+        for s in subjects
+    }
     built = build.build(
         checkout,
         configuration,
@@ -196,16 +257,20 @@ def _build_and_test(
                 _thread_sanitized(options, test.kind),
             )
             for test in catalog.tests(exercise)
+            if test.target in targets[exercise.id]
         ]
         units = tuple(b for b in binaries if b.kind == "unit")
         others = tuple(b for b in binaries if b.kind != "unit")
-        groups.append(runner.Group(exercise.id, tuple(stage for stage in (units, others) if stage)))
+        # Tests that were asked for by name all run, whatever becomes of the first.
+        stages = (tuple(binaries),) if options.test else (units, others)
+        only = frozenset(chosen[exercise.id]) if options.test else None
+        groups.append(runner.Group(exercise.id, tuple(stage for stage in stages if stage), only))
     ui.progress("testing", 0, 0)
     memory = configuration.folder(checkout) / "course-durations.json"
     durations = _durations(memory)
     tests = runner.run_groups(
         groups,
-        lambda done, known, name: ui.progress(f"testing {name}", done, known),
+        lambda done, known, name: ui.progress("tests that have run:", done, known),
         durations=durations,
     )
     if groups:
@@ -269,10 +334,16 @@ def _tested(
     options: Options,
 ) -> Result:
     exercise = subject.exercise
-    breaches = tuple(
-        place
-        for shown, text in zip(subject.shown, subject.texts)
-        for place in sources.forbidden(text, shown, exercise.forbid)
+    # A message is one line for a program or a person: places in it are short.
+    tests = [replace(test, message=test.message.replace(f"{checkout.root}/", "")) for test in tests]
+    breaches = (
+        ()
+        if options.test
+        else tuple(
+            place
+            for shown, text in zip(subject.shown, subject.texts)
+            for place in sources.forbidden(text, shown, exercise.forbid)
+        )
     )
     notices = tuple(
         place
@@ -282,6 +353,7 @@ def _tested(
     mine = tuple(dict.fromkeys(w for w in warnings if checkout.relative(w.file) in subject.shown))
     ran = {test.kind for test in tests}
     skipped = tuple(dict.fromkeys(t.kind for t in catalog.tests(exercise) if t.kind not in ran))
+    written = sum(map(len, _written(catalog, exercise).values()))
     todo_file, todo_line = _first_todo(subject)
     state, message, blocked_by = verdict(exercise, tests, breaches)
     return Result(
@@ -291,13 +363,29 @@ def _tested(
         message,
         tuple(tests),
         blocked_by=blocked_by,
-        skipped=skipped,
+        skipped=() if options.test else skipped,
         breaches=breaches,
         notices=notices,
         warnings=mine,
         todo_file=todo_file,
         todo_line=todo_line,
+        about=_about(checkout, catalog, exercise, tests),
+        left_out=max(0, written - len(tests)) if options.test else 0,
     )
+
+
+def _about(
+    checkout: Checkout, catalog: Catalog, exercise: Exercise, tests: Sequence[TestResult]
+) -> dict[str, About]:
+    wrong = [test.name for test in tests if test.state not in ("pass", "todo")]
+    if not wrong:
+        return {}
+    known = {
+        written.name: About(checkout.relative(test.path), written.line, written.bug)
+        for test in catalog.tests(exercise)
+        for written in purposes.written_in(sources.read(test.path))
+    }
+    return {name: about for name in wrong if (about := known.get(purposes.plain_name(name)))}
 
 
 def verdict(

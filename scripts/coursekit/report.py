@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import crashes
+from coursekit import failing
 from coursekit.catalog import Catalog, Exercise
 from coursekit.check import Result
 from coursekit.compiler import Diagnostic
 from coursekit.paths import Checkout
-from coursekit.runner import TestResult
 from coursekit.text import Line, Span, line, plain, prose, verbatim
 
 COMMAND = "scripts/course"
-_HANG_LINES = 40
-_MESSAGE_LINES = 60
-_FAILURES = 3  # failed expectations of one test that are shown in full
+_OTHERS = 12  # failing tests, after the first, that get a line each
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,10 @@ def summary_line(result: Result, look: Look, name_width: int = 0) -> Line:
     exercise = result.exercise
     style = STYLES[result.state]
     detail = ""
-    if result.state == "pass":
+    word = WORDS[result.state]
+    if result.left_out and result.state in ("pass", "fail"):
+        word, detail = _of_the_chosen(result)
+    elif result.state == "pass":
         seconds = sum(test.seconds for test in result.tests)
         detail = f"  {len(result.tests)} tests, {seconds:.1f} s"
     elif result.state == "fail" and result.tests:
@@ -77,9 +77,22 @@ def summary_line(result: Result, look: Look, name_width: int = 0) -> Line:
         Span(look.glyph(result.state), style),
         f" {exercise.id:<5}",
         f"{exercise.slug:<{name_width}}  ",
-        Span(WORDS[result.state], style),
+        Span(word, style),
         Span(detail, "dim"),
     )
+
+
+def _of_the_chosen(result: Result) -> tuple[str, str]:
+    """The word and the detail, when only some of its tests ran."""
+    ran = len(result.tests)
+    wrong = sum(test.state != "pass" for test in result.tests)
+    tests = "the test" if ran == 1 else f"the {ran} tests"
+    if wrong:
+        word = f"{tests} fails" if ran == 1 else f"{wrong} of {tests} fail{'s' * (wrong == 1)}"
+    else:
+        word = f"{tests} pass{'es' * (ran == 1)}"
+    others = "1 other was" if result.left_out == 1 else f"{result.left_out} others were"
+    return word, f"  {others} not run"
 
 
 def details(result: Result, checkout: Checkout, look: Look) -> list[Line]:
@@ -171,10 +184,17 @@ def _todo(result: Result, look: Look) -> list[Line]:
 def _failed(result: Result, checkout: Checkout, look: Look) -> list[Line]:
     lines: list[Line] = []
     wrong = [test for test in result.tests if test.state not in ("pass", "todo")]
-    if wrong:
-        lines += _test(wrong[0], result, checkout, look)
-    for test in wrong[1:]:
-        lines.append(_short(test, checkout, look))
+    in_full = len(wrong) if result.left_out else 1
+    for test in wrong[:in_full]:
+        lines += failing.full(test, result, checkout, look.width)
+    others = wrong[in_full:]
+    for test in others[:_OTHERS]:
+        lines += failing.short(test, result, checkout, look.width, look.unicode)
+    if others[_OTHERS:]:
+        lines.append(line(f"  and {len(others) - _OTHERS} more"))
+    if others:
+        command = f"{COMMAND} check {result.exercise.id} --test NAME"
+        lines.append(line("  any of them in full: ", Span(command, "bold")))
     for breach in result.breaches:
         lines.append(line("  ", Span(f"{breach.file}:{breach.line}", "bold"), f"  {breach.source}"))
         lines += prose(_sentence(breach.message), look.width, "    ")
@@ -190,90 +210,6 @@ def _failed(result: Result, checkout: Checkout, look: Look) -> list[Line]:
     if unwritten:
         lines.append(line(Span(f"  {unwritten} more stop at what is not written yet", "dim")))
     return [*lines, _hint(result.exercise)]
-
-
-_BECAME = {
-    "fail": "failed",
-    "crash": "crashed",
-    "hang": "hangs",
-    "todo": "is not written",
-    "pass": "passed",
-}
-
-
-def _short(test: TestResult, checkout: Checkout, look: Look) -> Line:
-    """A test on one line: where it failed, or how it died, as far as there is room."""
-    text = f"  {test.name} ({test.kind}) {_BECAME[test.state]}"
-    if test.failures and test.failures[0].file:
-        file = checkout.relative(test.failures[0].file)
-        place = f" at {file}:{test.failures[0].line}"
-        if len(text + place) > look.width:
-            place = f" at {Path(file).name}:{test.failures[0].line}"
-        return line(Span(text + place if len(text + place) <= look.width else text))
-    first = next((part.strip() for part in test.message.splitlines() if part.strip()), "")
-    room = look.width - len(text) - 2
-    if room >= 20 and first:
-        text += ": " + (
-            first if len(first) <= room else first[: room - 1] + ("…" if look.unicode else "~")
-        )
-    return line(Span(text))
-
-
-def _test(test: TestResult, result: Result, checkout: Checkout, look: Look) -> list[Line]:
-    lines = [
-        line(
-            "  ", Span(test.name, "bold"), f" ({test.kind}) ", Span(_BECAME[test.state], "bold red")
-        )
-    ]
-    if test.state == "hang":
-        report = [part.replace(f"{checkout.root}/", "") for part in test.message.splitlines()]
-        lines += verbatim("\n".join(_cut(report, _HANG_LINES)), look.width, "    ")
-        return lines
-    for failure in test.failures[:_FAILURES]:
-        lines += verbatim(
-            "\n".join(_cut(failure.message.splitlines(), _MESSAGE_LINES)), look.width, "    "
-        )
-        if failure.file:
-            lines.append(
-                line("    ", Span(f"{checkout.relative(failure.file)}:{failure.line}", "bold"))
-            )
-    more = len(test.failures) - _FAILURES
-    if more > 0:
-        lines.append(
-            line(
-                Span(
-                    f"    and {more} more failed expectation{'s' if more > 1 else ''} in this test",
-                    "dim",
-                )
-            )
-        )
-    if test.state == "crash":
-        lines += _crash(test, checkout, look)
-    elif not test.failures:
-        lines += prose(_sentence(test.message), look.width, "    ")
-    return lines
-
-
-def _crash(test: TestResult, checkout: Checkout, look: Look) -> list[Line]:
-    def near(text: str) -> str:
-        return text.replace(f"{checkout.root}/", "")
-
-    report = crashes.sanitizer_report(test.output, checkout.root)
-    if report:
-        return [
-            *prose(near(test.message), look.width, "    "),
-            *verbatim("\n".join(report), look.width, "    ", "dim"),
-        ]
-    words = verbatim(near("\n".join(crashes.last_words(test.output))), look.width, "    ", "dim")
-    # The test kit's own report names the signal and the place already.
-    told = "was ended by the signal" in test.output
-    return words if told else [*prose(_sentence(near(test.message)), look.width, "    "), *words]
-
-
-def _cut(lines: Sequence[str], most: int) -> list[str]:
-    if len(lines) <= most:
-        return list(lines)
-    return [*lines[:most], f"({len(lines) - most} more lines)"]
 
 
 def _remarks(result: Result, checkout: Checkout, look: Look) -> list[Line]:
@@ -336,6 +272,10 @@ def check_report(
             lines.append(
                 line("first to write: ", Span(f"{COMMAND} lesson {first.exercise.id}", "bold"))
             )
+    if any(r.left_out for r in results):
+        lines.append(
+            line(Span("Only the tests you named ran, so nothing is recorded as progress.", "dim"))
+        )
     if not quiet_next and all(r.state == "pass" for r in results):
         lines += next_step(following, look)
     return lines

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coursekit import processes
+from coursekit import crashes, processes, purposes
 
 EXIT_FAILED = 1
 EXIT_TODO = 42
@@ -71,6 +71,7 @@ class Group:
 
     key: str
     stages: tuple[tuple[Binary, ...], ...]
+    only: frozenset[str] | None = None  # the tests to run, by their names in the source; else all
 
 
 @dataclass(frozen=True)
@@ -166,10 +167,8 @@ def judge(name: str, kind: str, ended: Ended) -> TestResult:
         if e.get("event") == "failure"
     )
     hang = next((_text(e.get("report")) for e in ended.events if e.get("event") == "hang"), None)
-    finished = any(
-        e.get("event") == "end" and e.get("test") == name and e.get("ok") is True
-        for e in ended.events
-    )
+    ends = [e for e in ended.events if e.get("event") == "end" and e.get("test") == name]
+    finished = any(e.get("ok") is True for e in ends)
 
     def result(state: str, message: str = "", todo: str = "") -> TestResult:
         return TestResult(name, kind, state, message, ended.seconds, failures, ended.output, todo)
@@ -182,8 +181,13 @@ def judge(name: str, kind: str, ended: Ended) -> TestResult:
         found = _TODO.search(ended.output)
         return result("todo", found[0] if found else "not written yet", found[1] if found else "")
     if ended.status == EXIT_SANITIZER:
+        if ends and (lost := crashes.leak(ended.output)):
+            # The test came to its end. A leak is found after that, and is no crash.
+            return result("fail", failures[0].message if failures else lost)
         return result("crash", sanitizer_headline(ended.output))
     if ended.status < 0:
+        if why := crashes.terminated(ended.output):
+            return result("crash", why)
         what = signal_name(-ended.status)
         meaning = _SIGNAL_MEANING.get(what)
         return result("crash", f"ended by {what}" + (f" ({meaning})" if meaning else ""))
@@ -452,6 +456,12 @@ class _GroupRun:
 
         def listed(ended: Ended) -> None:
             names = parse_test_list(ended.output)
+            only = self._group.only
+            if only is not None and names:
+                names = [name for name in names if purposes.plain_name(name) in only]
+                if not names:
+                    self._one_less()
+                    return
             if ended.status != 0 or not names:
                 result = judge(binary.path.name, binary.kind, ended)
                 message = (

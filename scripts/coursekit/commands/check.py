@@ -27,6 +27,13 @@ def selected(catalog: Catalog, names: tuple[str, ...]) -> tuple[Exercise, ...]:
 @click.option(
     "--sanitize", type=click.Choice(["address", "thread"]), help="Every test under this sanitizer."
 )
+@click.option(
+    "--test",
+    "-t",
+    metavar="NAME",
+    default="",
+    help="Run only the tests with this in their names, and show each in full. Nothing is recorded.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option(
     "--cxx",
@@ -40,6 +47,7 @@ def command(
     solutions: bool,
     mine: bool,
     sanitize: str | None,
+    test: str,
     as_json: bool,
     cxx: str,
     jobs: int | None,
@@ -65,7 +73,7 @@ def command(
     else:
         following = check.next_unfinished(catalog, records)
         exercises = (following,) if following else ()
-    options = check.Options(solutions, mine, sanitize or "", cxx, jobs)
+    options = check.Options(solutions, mine, sanitize or "", cxx, jobs, test)
     with ui.interface(quiet=as_json) as interface:
         results = check.run(
             checkout, catalog, exercises, options, interface, " ".join(["check", *ids])

@@ -97,6 +97,7 @@ KIT = r"""
   std::_Exit(42);
 }
 #define RT_TODO(id) todo(id)
+#define TEST(S, N) int S##N();
 inline void say(const std::string& text) {
   const char* fd = std::getenv("RT_RESULT_FD");
   if (fd && write(std::atoi(fd), (text + "\n").c_str(), text.size() + 1) < 0) std::_Exit(9);
@@ -121,6 +122,7 @@ BETA_STUB = BETA.replace("return alpha() + 1;", 'RT_TODO("1.2");')
 def test_source(name: str, suite: str, expected: int) -> str:
     return (
         f'#include "kit.h"\n#include "rt/{name}.h"\n'
+        f"// Bug it is here for: {name} off by one.\nTEST({suite}, Works)\n"
         f'int main(int c, char** v) {{ return run(c, v, "{suite}", [] {{ return {name}() == {expected}; }}); }}\n'
     )
 
@@ -237,6 +239,39 @@ def test_a_failing_test_is_shown_with_its_place(tree: Tree) -> None:
         "scripts/course hint 1.2",
     ):
         assert part in answer.stdout
+
+
+def test_the_bug_a_test_is_here_for_is_told_with_its_failure(tree: Tree) -> None:
+    tree.learner("beta").write_text(BETA.replace("+ 1", "+ 2"))
+    answer = tree.run("check", "beta").stdout
+    assert "    this test is here for: beta off by one.\n" in answer
+    assert "    the test: module1-x/tests/beta_test.cc:4\n" in answer
+
+
+def test_a_test_by_name_runs_alone_and_is_no_progress(tree: Tree) -> None:
+    tree.learner("beta").write_text(BETA)
+    answer = tree.run("check", "1.2", "--test", "stress")
+    assert answer.returncode == 0
+    assert "the test passes  1 others were not run" not in answer.stdout
+    assert "the test passes  1 other was not run" in answer.stdout
+    assert "nothing is recorded as progress" in answer.stdout
+    assert "next:" not in answer.stdout
+    assert tree.run("status").stdout.count("not checked") or "done" not in answer.stdout
+    assert not (tree.root / ".course/progress.json").exists()
+
+
+def test_every_test_that_was_named_is_shown_in_full(tree: Tree) -> None:
+    tree.learner("beta").write_text(BETA.replace("+ 1", "+ 2"))
+    answer = tree.run("check", "1.2", "--test", "works")
+    assert answer.returncode == 1
+    assert answer.stdout.count("    expected 1\n") == 2  # unit and stress
+
+
+def test_no_test_of_that_name(tree: Tree) -> None:
+    answer = tree.run("check", "1.2", "--test", "Beta.Wroks")
+    assert answer.returncode == 2
+    assert "No test of 1.2 has 'Beta.Wroks' in its name." in answer.stderr
+    assert "Beta.Works" in answer.stderr
 
 
 def test_a_syntax_error_breaks_its_own_exercise_only(tree: Tree) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from coursekit import report, text
 from coursekit.catalog import Catalog, Exercise, Module
-from coursekit.check import Result, next_unfinished, verdict
+from coursekit.check import About, Result, next_unfinished, verdict
 from coursekit.compiler import Diagnostic
 from coursekit.paths import Checkout
 from coursekit.report import Look
@@ -78,12 +78,70 @@ def test_a_failure_shows_the_first_test_in_full_and_the_others_as_a_line() -> No
     assert "3 of 4 tests fail" in answer
     assert "    Expected: 1\n      Actual: 2" in answer
     assert "module1-executor/tests/waker_test.cc:41" in answer
-    assert "Waker.Other (unit) failed at module1-executor/tests/waker_test.cc:99" in answer
-    assert "Waker.Dies (unit) crashed: ended by SIGSEGV" in answer
+    assert "Waker.Other failed at waker_test.cc:99" in answer
+    assert "Waker.Dies crashed: ended by SIGSEGV" in answer
     assert "Waker.Good" not in answer
+    assert "any of them in full: scripts/course check 1.1 --test NAME" in answer
     assert "its stress and system tests" in answer
     assert "hint: scripts/course hint 1.1" in answer
     assert max(map(len, answer.splitlines())) <= 80
+
+
+def test_the_place_of_a_test_and_its_bug_are_told() -> None:
+    about = About("module1-executor/tests/waker_test.cc", 30, "a wake that is lost, " * 20)
+    test = TestResult("Waker.Dies", "unit", "crash", "ended by SIGSEGV")
+    answer = shown(Result(FIRST, "fail", FILES, "", (test,), about={"Waker.Dies": about}))
+    assert "    the test: module1-executor/tests/waker_test.cc:30\n" in answer
+    assert "    this test is here for: a wake that is lost, a wake" in answer
+    assert " ...\n  hint" in answer
+    assert max(map(len, answer.splitlines())) <= 80
+
+
+LEAK = """\
+==9==ERROR: LeakSanitizer: detected memory leaks
+
+Direct leak of 88 byte(s) in 1 object(s) allocated from:
+    #0 0x5 in make /my course/module1-executor/tests/waker_test.cc:12
+SUMMARY: AddressSanitizer: 88 byte(s) leaked in 1 allocation(s).
+
+The steps so far:
+  1. waker cloned
+"""
+
+
+def test_a_leak_is_no_crash() -> None:
+    failure = Failure("module1-executor/tests/waker_test.cc", 7, "The steps so far:\n  1. a\n\nno")
+    tests = (
+        TestResult("Waker.A", "unit", "fail", "no", failures=(failure,), output=LEAK),
+        TestResult("Waker.B", "unit", "fail", "x", output=LEAK),
+    )
+    answer = shown(Result(FIRST, "fail", FILES, "", tests))
+    assert "Waker.A (unit) failed, and leaked memory" in answer
+    assert "Memory leaked: when the test had ended, a block of memory" in answer
+    assert "crash" not in answer and "waker cloned" not in answer
+    assert "  Waker.B leaked memory from waker_test.cc:12\n" in answer
+
+
+def test_a_crash_shows_its_steps_and_many_others_are_counted() -> None:
+    text = LEAK.replace("LeakSanitizer: detected memory leaks", "AddressSanitizer: bad-free")
+    tests = tuple(TestResult(f"Waker.T{n}", "unit", "crash", "x", output=text) for n in range(20))
+    answer = shown(Result(FIRST, "fail", FILES, "", tests))
+    assert "Something is freed that was never allocated. (AddressSanitizer: bad-free)" in answer
+    assert "    The steps so far:\n      1. waker cloned\n" in answer
+    assert "  Waker.T3 crashed: bad-free at waker_test.cc:12\n" in answer
+    assert "  and 7 more\n" in answer
+
+
+def test_tests_that_were_named_are_shown_in_full() -> None:
+    tests = (
+        TestResult("Waker.A", "unit", "crash", "it died here"),
+        TestResult("Waker.B", "unit", "crash", "it died there"),
+        TestResult("Waker.C", "unit", "pass"),
+    )
+    answer = shown(Result(FIRST, "fail", FILES, "", tests, left_out=9))
+    assert "2 of the 3 tests fail  9 others were not run" in answer
+    assert "    It died here." in answer and "    It died there." in answer
+    assert "nothing is recorded as progress" in answer
 
 
 def test_a_hang_shows_who_waits() -> None:

@@ -68,6 +68,11 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
         def T_Dies(): os.kill(os.getpid(), 11)
         def T_Sanitized():
             sys.stderr.write("SUMMARY: AddressSanitizer: heap-use-after-free a.h:3 in f\\n"); sys.stderr.flush(); os._exit(44)
+        def T_Leaks():
+            event(event="end", test=name, ok=True)
+            sys.stderr.write("==1==ERROR: LeakSanitizer: detected memory leaks\\nDirect leak of 8 byte(s) in 1 object(s) allocated from:\\nSUMMARY: x\\n"); sys.stderr.flush(); os._exit(44)
+        def T_Terminates():
+            sys.stderr.write("The test S.T was ended by std::terminate.\\nNobody caught an exception of type X:\\n  no\\n"); sys.stderr.flush(); os.abort()
         def T_ExitsEarly(): os._exit(0)
         def T_ExitsStrangely(): os._exit(9)
         """,
@@ -79,6 +84,8 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
         "Hangs": "hang",
         "Dies": "crash",
         "Sanitized": "crash",
+        "Leaks": "fail",
+        "Terminates": "crash",
         "ExitsEarly": "fail",
         "ExitsStrangely": "crash",
     }
@@ -87,6 +94,8 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
     assert results["Suite.Hangs"].message == "thread 1 waits in park()"
     assert "SIGSEGV" in results["Suite.Dies"].message
     assert "heap-use-after-free" in results["Suite.Sanitized"].message
+    assert results["Suite.Leaks"].message.startswith("Memory leaked: ")
+    assert "Nobody caught an exception of type X: no" in results["Suite.Terminates"].message
 
 
 def test_later_kinds_wait_for_the_unit_tests(tmp_path: Path) -> None:
@@ -100,6 +109,14 @@ def test_later_kinds_wait_for_the_unit_tests(tmp_path: Path) -> None:
     results = runner.run_groups(groups)
     assert [result.kind for result in results["1.1"]] == ["unit"]
     assert [result.kind for result in results["1.2"]] == ["unit", "stress"]
+
+
+def test_only_some_tests_of_a_binary(tmp_path: Path) -> None:
+    two = binary(tmp_path, "a_test", "def T_A(): end(True)\ndef T_B(): end(True)")
+    one = binary(tmp_path, "b_test", "def T_C(): end(True)")
+    stages = ((Binary(two, "unit"), Binary(one, "stress")),)
+    done = runner.run_groups([Group("1.1", stages, frozenset({"Suite.B"}))])
+    assert [result.name for result in done["1.1"]] == ["Suite.B"]
 
 
 def test_a_binary_that_dies_before_any_test(tmp_path: Path) -> None:
