@@ -72,7 +72,8 @@ class Result:
     about: Mapping[str, About] = field(
         default_factory=dict
     )  # by test name, of those that went wrong
-    left_out: int = 0  # tests of this exercise that were not asked for
+    chosen: bool = False  # only tests that were asked for by name ran
+    left_out: int = 0  # how many of its tests did not
 
 
 @dataclass(frozen=True)
@@ -370,6 +371,7 @@ def _tested(
         todo_file=todo_file,
         todo_line=todo_line,
         about=_about(checkout, catalog, exercise, tests),
+        chosen=bool(options.test),
         left_out=max(0, written - len(tests)) if options.test else 0,
     )
 

@@ -56,7 +56,7 @@ def summary_line(result: Result, look: Look, name_width: int = 0) -> Line:
     style = STYLES[result.state]
     detail = ""
     word = WORDS[result.state]
-    if result.left_out and result.state in ("pass", "fail"):
+    if result.chosen and result.state in ("pass", "fail"):
         word, detail = _of_the_chosen(result)
     elif result.state == "pass":
         seconds = sum(test.seconds for test in result.tests)
@@ -92,7 +92,7 @@ def _of_the_chosen(result: Result) -> tuple[str, str]:
     else:
         word = f"{tests} pass{'es' * (ran == 1)}"
     others = "1 other was" if result.left_out == 1 else f"{result.left_out} others were"
-    return word, f"  {others} not run"
+    return word, f"  {others} not run" if result.left_out else ""
 
 
 def details(result: Result, checkout: Checkout, look: Look) -> list[Line]:
@@ -184,7 +184,7 @@ def _todo(result: Result, look: Look) -> list[Line]:
 def _failed(result: Result, checkout: Checkout, look: Look) -> list[Line]:
     lines: list[Line] = []
     wrong = [test for test in result.tests if test.state not in ("pass", "todo")]
-    in_full = len(wrong) if result.left_out else 1
+    in_full = len(wrong) if result.chosen else 1
     for test in wrong[:in_full]:
         lines += failing.full(test, result, checkout, look.width)
     others = wrong[in_full:]
@@ -272,7 +272,7 @@ def check_report(
             lines.append(
                 line("first to write: ", Span(f"{COMMAND} lesson {first.exercise.id}", "bold"))
             )
-    if any(r.left_out for r in results):
+    if any(r.chosen for r in results):
         lines.append(
             line(Span("Only the tests you named ran, so nothing is recorded as progress.", "dim"))
         )

@@ -252,11 +252,9 @@ def test_a_test_by_name_runs_alone_and_is_no_progress(tree: Tree) -> None:
     tree.learner("beta").write_text(BETA)
     answer = tree.run("check", "1.2", "--test", "stress")
     assert answer.returncode == 0
-    assert "the test passes  1 others were not run" not in answer.stdout
     assert "the test passes  1 other was not run" in answer.stdout
     assert "nothing is recorded as progress" in answer.stdout
     assert "next:" not in answer.stdout
-    assert tree.run("status").stdout.count("not checked") or "done" not in answer.stdout
     assert not (tree.root / ".course/progress.json").exists()
 
 

@@ -138,7 +138,7 @@ def test_tests_that_were_named_are_shown_in_full() -> None:
         TestResult("Waker.B", "unit", "crash", "it died there"),
         TestResult("Waker.C", "unit", "pass"),
     )
-    answer = shown(Result(FIRST, "fail", FILES, "", tests, left_out=9))
+    answer = shown(Result(FIRST, "fail", FILES, "", tests, chosen=True, left_out=9))
     assert "2 of the 3 tests fail  9 others were not run" in answer
     assert "    It died here." in answer and "    It died there." in answer
     assert "nothing is recorded as progress" in answer
