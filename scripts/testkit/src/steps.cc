@@ -40,19 +40,23 @@ namespace {
 
 constexpr std::size_t kKeepFirst = 20;
 constexpr std::size_t kKeepLast = 40;
+constexpr std::size_t kLongestRound = 4;  // Lines of a loop's body that are still seen as one.
+constexpr std::size_t kRounds = 3;        // As often, at least, before they are folded.
 
 struct Line {
   std::size_t number;  // From 1.
   std::size_t times;   // Equal lines in a row are one line, with a count.
   std::string text;
+  std::size_t round =
+      0;  // Not 0: this line and those before it, `round` in all, are a loop's body,
+  std::size_t rounds = 1;  // and came so often.
 };
 
 struct Log {
   std::mutex mutex;
-  std::vector<Line> first;  // At most kKeepFirst.
-  std::deque<Line> last;    // Those after `first`, at most kKeepLast.
-  std::size_t count = 0;    // Of all lines, the dropped ones too.
-  std::size_t shown = 0;    // Lines up to this number have been returned by new_steps().
+  std::deque<Line> lines;  // The first kKeepFirst and the last kKeepLast.
+  std::size_t count = 0;   // Of all lines, the dropped ones too.
+  std::size_t shown = 0;   // Lines up to this number have been returned by new_steps().
   pid_t test_thread = 0;
   std::vector<pid_t> other_threads;  // In the order of their first line.
 };
@@ -78,11 +82,46 @@ std::string thread_prefix(Log& log) {
   return "[thread " + std::to_string(i + 2) + "] ";
 }
 
+// Whether the `size` lines that end `back` lines before the newest are the newest `size` again.
 // REQUIRES: log.mutex is held.
-Line* newest(Log& log) {
-  if (!log.last.empty()) return &log.last.back();
-  if (!log.first.empty()) return &log.first.back();
-  return nullptr;
+bool same_round(const Log& log, std::size_t size, std::size_t back) {
+  if (log.lines.size() < back + size) return false;
+  for (std::size_t i = 1; i <= size; ++i) {
+    const Line& a = log.lines[log.lines.size() - i];
+    const Line& b = log.lines[log.lines.size() - back - i];
+    const bool is_end_of_round = i == 1 && b.round == size;
+    if (a.text != b.text || a.times != b.times || a.round != 0) return false;
+    // A line that was shown, or is on the far side of a gap, stays as it is.
+    if ((b.round != 0 && !is_end_of_round) || b.number <= log.shown) return false;
+    if (a.number - b.number != back) return false;
+  }
+  return true;
+}
+
+// REQUIRES: log.mutex is held.
+void take_back(Log& log, std::size_t count) {
+  log.lines.erase(log.lines.end() - static_cast<std::ptrdiff_t>(count), log.lines.end());
+  log.count -= count;
+}
+
+// Folds the newest lines, if they are what a loop has done again and again. (Single lines are
+// counted where they are added.) REQUIRES: log.mutex is held.
+void fold(Log& log) {
+  for (std::size_t size = 2; size <= kLongestRound; ++size) {
+    if (!same_round(log, size, size)) continue;
+    if (log.lines[log.lines.size() - size - 1].round == size) {
+      take_back(log, size);
+      ++log.lines.back().rounds;
+      return;
+    }
+    bool enough = true;
+    for (std::size_t i = 2; i < kRounds; ++i) enough = enough && same_round(log, size, i * size);
+    if (!enough) continue;
+    take_back(log, (kRounds - 1) * size);
+    log.lines.back().round = size;
+    log.lines.back().rounds = kRounds;
+    return;
+  }
 }
 
 // One line, its continuation lines indented under its text.
@@ -96,21 +135,24 @@ void append(std::string& out, const Line& line, std::size_t width) {
   }
   if (line.times > 1) out += "  (" + std::to_string(line.times) + " times)";
   out += '\n';
+  if (line.round == 0) return;
+  out.append(width + 4, ' ');
+  out += "(steps " + std::to_string(line.number - line.round + 1) +
+         (line.round == 2 ? " and " : " to ") + number + ": " + std::to_string(line.rounds) +
+         " times)\n";
 }
 
 // Lines with numbers above `after`. REQUIRES: log.mutex is held.
 std::string lines(const Log& log, std::size_t after) {
   std::string out;
   const std::size_t width = std::to_string(log.count).size();
-  for (const Line& line : log.first) {
-    if (line.number > after) append(out, line, width);
-  }
-  const std::size_t kept = log.first.size() + log.last.size();
-  if (log.count > kept && after < log.count - log.last.size()) {
-    out += "  … " + std::to_string(log.count - kept) + " steps are left out here …\n";
-  }
-  for (const Line& line : log.last) {
-    if (line.number > after) append(out, line, width);
+  std::size_t before = 0;  // The number of the line before.
+  for (const Line& line : log.lines) {
+    const std::size_t left_out = line.number - before - 1;
+    before = line.number;
+    if (line.number <= after) continue;
+    if (left_out > 0) out += "  … " + std::to_string(left_out) + " steps are left out here …\n";
+    append(out, line, width);
   }
   return out;
 }
@@ -122,17 +164,15 @@ void step(std::string text) {
   Log& log = the_log();
   const std::lock_guard lock(log.mutex);
   text.insert(0, thread_prefix(log));
-  if (Line* line = newest(log); line != nullptr && line->number > log.shown && line->text == text) {
-    ++line->times;
-    return;
+  Line* const newest = log.lines.empty() ? nullptr : &log.lines.back();
+  if (newest != nullptr && newest->number > log.shown && newest->round == 0 &&
+      newest->text == text) {
+    ++newest->times;
+  } else {
+    log.lines.push_back(Line{++log.count, 1, std::move(text)});
   }
-  Line line{++log.count, 1, std::move(text)};
-  if (log.first.size() < kKeepFirst) {
-    log.first.push_back(std::move(line));
-    return;
-  }
-  log.last.push_back(std::move(line));
-  if (log.last.size() > kKeepLast) log.last.pop_front();
+  fold(log);
+  if (log.lines.size() > kKeepFirst + kKeepLast) log.lines.erase(log.lines.begin() + kKeepFirst);
 }
 
 std::string steps_so_far() {
@@ -149,8 +189,7 @@ void reset_steps() {
   const UnseenByTsan unseen;
   Log& log = the_log();
   const std::lock_guard lock(log.mutex);
-  log.first.clear();
-  log.last.clear();
+  log.lines.clear();
   log.other_threads.clear();
   log.count = 0;
   log.shown = 0;

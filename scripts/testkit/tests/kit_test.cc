@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "testkit/internal/clip.h"
 #include "testkit/internal/events.h"
 #include "testkit/testkit.h"
 
@@ -182,6 +183,84 @@ TEST(Steps, AreNumberedAndEqualOnesCounted) {
             "  2. two  (2 times)\n"
             "  3. three\n"
             "     in two lines\n");
+}
+
+TEST(Steps, FoldWhatALoopRepeats) {
+  step("before");
+  for (int i = 0; i < 100; ++i) {
+    step("read");
+    step("write");
+  }
+  for (int i = 0; i < 3; ++i) {
+    step("a");
+    step("b");
+    step("b");
+    step("c");
+  }
+  EXPECT_EQ(steps_so_far(),
+            "The steps so far:\n"
+            "  1. before\n"
+            "  2. read\n"
+            "  3. write\n"
+            "     (steps 2 and 3: 100 times)\n"
+            "  4. a\n"
+            "  5. b  (2 times)\n"
+            "  6. c\n"
+            "     (steps 4 to 6: 3 times)\n");
+}
+
+TEST(Steps, FoldNothingThatCameTwiceOnly) {
+  for (const char* text : {"a", "b", "a", "b", "b"}) step(text);
+  EXPECT_EQ(steps_so_far(),
+            "The steps so far:\n"
+            "  1. a\n"
+            "  2. b\n"
+            "  3. a\n"
+            "  4. b  (2 times)\n");
+}
+
+// Bug it is here for: a step that the reader has seen changes, or vanishes, afterwards.
+TEST(Steps, FoldNothingThatWasShown) {
+  for (const char* text : {"a", "b", "a", "b"}) step(text);
+  internal::new_steps();
+  for (const char* text : {"a", "b", "a", "b", "a", "b"}) step(text);
+  EXPECT_EQ(internal::new_steps(),
+            "The steps since then:\n"
+            "  5. a\n"
+            "  6. b\n"
+            "     (steps 5 and 6: 3 times)\n");
+}
+
+// ---- Long messages ----
+
+TEST(Clip, LeavesWhatFits) {
+  EXPECT_EQ(internal::clip(""), "");
+  EXPECT_EQ(internal::clip("a \"b\" c\n"), "a \"b\" c\n");
+  const std::string sentence(300, 's');  // Not quoted: somebody wrote it for the reader.
+  EXPECT_EQ(internal::clip(sentence), sentence);
+}
+
+TEST(Clip, CutsLongStringsAndSaysHowLongTheyAre) {
+  const std::string x(98, 'x');
+  EXPECT_EQ(internal::clip("Which is: \"" + x + "\\n\\x1\" \"2\\\"yz\"\nmore"),
+            "Which is: \"" + x + "\\n\\x1\" \"…\" (104 characters)\nmore");
+}
+
+TEST(Clip, SaysWhereTwoLongStringsDiffer) {
+  const std::string x(150, 'x');
+  EXPECT_THAT(internal::clip("\"" + x + "y\"\n\"" + x + "z\""),
+              HasSubstr("\nThe first 150 characters of both are the same."));
+  EXPECT_THAT(internal::clip("\"" + x + "\"\n\"" + x + "\""), Not(HasSubstr("The first")));
+  EXPECT_THAT(internal::clip("\"a" + x + "\"\n\"" + x + "\""), Not(HasSubstr("The first")));
+}
+
+TEST(Clip, CutsADiff) {
+  std::string diff = "With diff:\n@@ @@\n-" + std::string(101, 'x') + "\n";
+  for (int i = 0; i < 10; ++i) diff += "+line\n";
+  EXPECT_EQ(internal::clip(diff + "said by the test"),
+            "With diff:\n@@ @@\n-" + std::string(99, 'x') +
+                "…\n+line\n+line\n+line\n+line\n+line\n"
+                "  … 5 lines of it are left out …\nsaid by the test");
 }
 
 TEST(Steps, SayWhichThread) {

@@ -13,7 +13,8 @@
 //
 // Invariants
 //   1. The log is empty at the start of each test.
-//   2. It is bounded: of a very long log, the first and the last lines are kept.
+//   2. It is bounded: of a very long log, the first and the last lines are kept. A line that comes
+//      again at once is one line with a count, and so are two to four lines that come thrice.
 //   3. ThreadSanitizer does not see it. A log that synchronised its callers would hide the races
 //      that the tests are there to find.
 #pragma once
