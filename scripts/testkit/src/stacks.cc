@@ -395,12 +395,26 @@ std::string describe(const Stack& stack, const std::string& indent) {
 }
 
 std::string called_from(const std::string& indent) {
-  std::vector<Frame> frames = symbolize_all(capture_here(nullptr));
+  return called_from(capture_here(nullptr), indent);
+}
+
+std::string called_from(const Stack& stack, const std::string& indent) {
+  std::vector<Frame> frames = symbolize_all(stack);
   const auto begin = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) {
     return !is_foreign(frame) && !starts_with(frame.function, "testkit::");
   });
   frames.erase(frames.begin(), begin);
   return our_frames(frames, indent);
+}
+
+Place place_in_test() {
+  const std::vector<Frame> frames = symbolize_all(capture_here(nullptr));
+  const auto is_body = [](const Frame& frame) { return contains(frame.function, "::TestBody"); };
+  const auto is_in_a_test = [](const Frame& frame) { return contains(frame.file, "_test.cc"); };
+  auto found = std::find_if(frames.begin(), frames.end(), is_body);
+  if (found == frames.end()) found = std::find_if(frames.begin(), frames.end(), is_in_a_test);
+  if (found == frames.end() || found->file.empty()) return {};
+  return {found->file, std::atoi(found->line.c_str())};
 }
 
 }  // namespace testkit::internal

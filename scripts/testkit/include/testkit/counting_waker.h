@@ -6,7 +6,7 @@
 // Invariants
 //   1. live() = waker() calls + clones() - drops() - wakers used up by wake() &&.
 //   2. The wakers may outlive the CountingWaker.
-//   3. A waker that is used after it was given back is a failure that says so.
+//   3. A waker that is used after it was given back is a failure that says so, and where that was.
 //   4. Everything before a wake is visible after the wakes() or wait_for_wakes() that saw it; else
 //      the counting orders nothing, so that ThreadSanitizer still sees the races of the code
 //      tested.
@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -81,8 +82,30 @@ class CountingWaker {
           << ", but every one of its wakers had been given back already.\n"
           << "Each waker is given back exactly once: by its destructor, or by wake() &&.\n"
           << "This was done\n"
-          << internal::called_from("  ");
+          << internal::called_from("  ") << "The last of them had been given back\n"
+          << last_given_back();
       return false;
+    }
+
+    // One waker fewer. Returns how many are left.
+    int give_back() {
+      const int left = live.fetch_sub(1, std::memory_order_relaxed) - 1;
+      if (left == 0) {
+        const UnseenByTsan unseen;
+        const std::lock_guard lock(mutex);
+        last_give_back = internal::capture_here(nullptr);
+      }
+      return left;
+    }
+
+    std::string last_given_back() const {
+      internal::Stack stack;
+      {
+        const UnseenByTsan unseen;
+        const std::lock_guard lock(mutex);
+        stack = last_give_back;
+      }
+      return internal::called_from(stack, "  ");
     }
 
     const std::string name;
@@ -93,6 +116,8 @@ class CountingWaker {
     std::atomic<int> drops{0};
     std::function<void()> on_wake;
     std::function<void()> on_drop;
+    mutable std::mutex mutex;
+    internal::Stack last_give_back;  // Under `mutex`.
   };
 
   static std::string times(int n) {
@@ -112,8 +137,7 @@ class CountingWaker {
   static void wake(void* data) {
     State& s = *static_cast<State*>(data);
     if (!s.is_live("woken")) return;
-    const int left = s.live.fetch_sub(1, std::memory_order_relaxed) - 1;
-    step(s.quoted() + " woken and used up" + alive(left));
+    step(s.quoted() + " woken and used up" + alive(s.give_back()));
     count_wake(s);
     s.unreference();
   }
@@ -136,7 +160,7 @@ class CountingWaker {
     State& s = *static_cast<State*>(data);
     if (!s.is_live("dropped")) return;
     s.drops.fetch_add(1, std::memory_order_relaxed);
-    step(s.quoted() + " dropped" + alive(s.live.fetch_sub(1, std::memory_order_relaxed) - 1));
+    step(s.quoted() + " dropped" + alive(s.give_back()));
     if (s.on_drop) s.on_drop();
     s.unreference();
   }

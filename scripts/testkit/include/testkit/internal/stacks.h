@@ -39,4 +39,15 @@ std::string describe(const Stack& stack, const std::string& indent);
 // wants the place in their own code.
 std::string called_from(const std::string& indent);
 
+// The same for a stack that was taken earlier.
+std::string called_from(const Stack& stack, const std::string& indent);
+
+// The line of the test that the calling thread is in, or "" and 0 if it is in none, or a build
+// without a sanitizer cannot tell.
+struct Place {
+  std::string file = {};
+  int line = 0;
+};
+Place place_in_test();
+
 }  // namespace testkit::internal
