@@ -6,7 +6,7 @@
 //
 // While it lives, every call made through rt/sys.h comes here. A call that has a plan does what the
 // plan says; one that has none, or whose plan is used up, asks the kernel. Each call becomes a line
-// of the step log: `read(connection, 4096) = EINTR`.
+// of the step log: `read(connection, 4096 bytes) = EINTR`.
 //
 // Thread safety: calls may come from any thread. Plan before the code under test runs. Make the
 // script before, and destroy it after, every thread that makes calls.
@@ -32,6 +32,7 @@
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "rt/sys.h"
+#include "testkit/internal/stacks.h"
 #include "testkit/steps.h"
 
 namespace testkit {
@@ -231,7 +232,7 @@ class SysScript final : public rt::sys::Calls {
 
   std::string name_of(int fd) const {
     const auto found = names_.find(fd);
-    return found == names_.end() ? (fd == kAny ? "any" : absl::StrCat(fd)) : found->second;
+    return found == names_.end() ? (fd == kAny ? "any" : absl::StrCat("fd ", fd)) : found->second;
   }
 
   // Takes the next planned action, if there is one.
@@ -254,7 +255,7 @@ class SysScript final : public rt::sys::Calls {
 
   // Fails the test from wherever this is, on whatever thread, and ends its process.
   [[noreturn]] static void stop(const std::string& why) {
-    ADD_FAILURE() << why;
+    ADD_FAILURE() << why << "\nThe call was made\n" << internal::called_from("  ");
     std::fflush(nullptr);
     ::_exit(1);
   }
@@ -290,10 +291,11 @@ class SysScript final : public rt::sys::Calls {
     } else {
       absl::StrAppend(&text, name_of(record.fd));
       if (record.call == Call::kRead || record.call == Call::kWrite) {
-        absl::StrAppend(&text, ", ", record.size);
+        absl::StrAppend(&text, ", ", record.size, " bytes");
       }
     }
     absl::StrAppend(&text, ") = ");
+    if (record.result >= 0 && record.call == Call::kAccept) absl::StrAppend(&text, "fd ");
     if (record.result >= 0) return absl::StrCat(text, record.result);
     const char* const error = ::strerrorname_np(record.error);
     return absl::StrCat(text, error == nullptr ? "?" : error);
