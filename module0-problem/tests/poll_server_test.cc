@@ -165,7 +165,7 @@ TEST_F(PollServer, ClosesAConnectionThatIsDone) {
   testkit::end_output(client);
   for (int i = 0; i < 3; ++i) turn();
   EXPECT_EQ(testkit::receive_now(client), "last words");
-  EXPECT_TRUE(testkit::at_end(client));
+  EXPECT_EQ(testkit::comes_next(client), "the end");
   EXPECT_EQ(script_.count(Call::kClose, fd), 1u);
   EXPECT_EQ(server_.connections(), 0u);
 }

@@ -17,7 +17,8 @@
 namespace rt {
 
 // Writes all of `data` to `fd`, in as many writes as it takes. OK once the last byte is written;
-// else what write(2) failed with, for example absl::ErrnoToStatus(errno, "write").
+// else what write(2) failed with: absl::ErrnoToStatus(errno, "write"). All statuses here are made
+// like that one: the code comes from errno, and the message names the call that failed.
 absl::Status write_all(int fd, absl::string_view data);
 
 // Sends back what comes in on `fd` until its peer has nothing more to say (read(2) gives 0). Then
@@ -26,7 +27,9 @@ absl::Status write_all(int fd, absl::string_view data);
 absl::Status echo_connection(int fd);
 
 // Accepts connections on `listener`, a blocking listening socket, and echoes each on a thread of
-// its own, then closes it. How a connection ended is its own affair and nobody else's.
+// its own, then closes it. How a connection ended is its own affair and nobody else's. The flags
+// for accept4(2) may be 0. (SOCK_CLOEXEC, which the reference has, keeps a connection from programs
+// that this process may start.)
 //   * accept4(2) says EINVAL: somebody has called shutdown(listener, SHUT_RD). The result is OK.
 //   * It says EINTR, or ECONNABORTED (the client has gone already): goes on with the next one.
 //   * It says anything else (EMFILE: too many open files): the result is that error.

@@ -150,10 +150,15 @@ inline std::string receive_now(const Fd& fd) {
   return bytes;
 }
 
-// Whether the other side has ended and everything it sent has been received. Does not wait.
-inline bool at_end(const Fd& fd) {
+// What a read would give now, in words: "bytes", "nothing yet", "the end" (the other side has
+// ended, and everything that it sent has been received), or the error's name. Takes nothing.
+inline std::string comes_next(const Fd& fd) {
   char byte;
-  return ::recv(fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  const ssize_t count = ::recv(fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (count >= 0) return count == 0 ? "the end" : "bytes";
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return "nothing yet";
+  const char* const error = ::strerrorname_np(errno);
+  return error == nullptr ? "?" : error;
 }
 
 // Writes `bytes` again and again until there is no room, and returns how many bytes went.
