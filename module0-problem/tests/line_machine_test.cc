@@ -50,6 +50,16 @@ class LineMachine : public testing::Test {
     testkit::step("resume()");
     return machine_.resume();
   }
+  // As a server does that is told of readable bytes as long as there are any: so it does not matter
+  // how many of them one read takes. Ends with what the last resume() wants.
+  Wants resume_while_readable() {
+    Wants wants = resume();
+    for (int turns = 1; wants == Wants::kReadable && turns < 10'000; ++turns) {
+      if (testkit::comes_next(pair_.first) == "nothing yet") break;
+      wants = resume();
+    }
+    return wants;
+  }
 
   std::pair<testkit::Fd, testkit::Fd> pair_ = testkit::socket_pair(SOCK_NONBLOCK);
   testkit::SysScript script_;
@@ -154,11 +164,13 @@ TEST_F(LineMachine, ASpuriousResumeDoesNoHarm) {
 
 // Bug it is here for: read again until it would block. A peer that never pauses has the thread.
 TEST_F(LineMachine, OneResumeTakesOneRead) {
-  script_.on_read().gives("x\n").forever();
   for (size_t i = 1; i <= 3; ++i) {
+    script_.on_read().gives("x\n");
     EXPECT_EQ(resume(), Wants::kReadable);
-    EXPECT_EQ(script_.count(Call::kRead), i);
     EXPECT_EQ(answers(), "x\n");
+    ASSERT_EQ(script_.count(Call::kRead), i)
+        << "reads, after as many calls of resume(). Had there been more to read, this one would\n"
+           "not have come back.";
   }
 }
 
@@ -179,9 +191,7 @@ TEST_F(LineMachine, AnswersEverythingBeforeItIsDone) {
   script_.on_write().at_most(1).fails(EAGAIN).at_most(3).fails(EAGAIN);
   EXPECT_EQ(resume(), Wants::kWritable);
   EXPECT_EQ(resume(), Wants::kWritable);
-  Wants wants = Wants::kReadable;
-  for (int turns = 0; wants == Wants::kReadable && turns < 10; ++turns) wants = resume();
-  EXPECT_EQ(wants, Wants::kNothing);
+  EXPECT_EQ(resume_while_readable(), Wants::kNothing);
   EXPECT_EQ(answers(), "one\ntwo\n");
   EXPECT_TRUE(machine_.status().ok()) << machine_.status();
 }
@@ -233,7 +243,7 @@ TEST_F(LineMachine, IsDoneWithTheErrorOfAWrite) {
 TEST_F(LineMachine, ALineMayBeAsLongAsTheLimit) {
   const std::string line = std::string(rt::LineMachine::kMaxLine - 1, 'x') + "\n";
   send(line + line);
-  EXPECT_EQ(resume(), Wants::kReadable);
+  EXPECT_EQ(resume_while_readable(), Wants::kReadable);
   EXPECT_EQ(answers(), line + line);
   EXPECT_TRUE(machine_.status().ok()) << machine_.status();
 }
@@ -242,9 +252,7 @@ TEST_F(LineMachine, ALineMayBeAsLongAsTheLimit) {
 TEST_F(LineMachine, ALineLongerThanTheLimitEndsTheConnection) {
   const std::string too_long(rt::LineMachine::kMaxLine, 'x');
   send("before\n" + too_long + "\n");
-  Wants wants = Wants::kReadable;
-  for (int turns = 0; wants == Wants::kReadable && turns < 10; ++turns) wants = resume();
-  EXPECT_EQ(wants, Wants::kNothing);
+  EXPECT_EQ(resume_while_readable(), Wants::kNothing);
   EXPECT_EQ(machine_.status().code(), absl::StatusCode::kResourceExhausted) << machine_.status();
   EXPECT_EQ(answers(), "before\n");
 }

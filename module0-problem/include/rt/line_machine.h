@@ -9,10 +9,11 @@
 //
 //   state    | what happens                                   | next
 //   ---------|------------------------------------------------|--------------------------------
-//   kReading | a whole line is in `in_`                       | kWriting
+//   kReading | a whole line of at most kMaxLine is in `in_`   | kWriting
 //   kReading | no whole line, but the peer ended; `in_` holds | kWriting, with what is left
 //   kReading | no whole line, the peer ended, nothing left    | kDone, OK
-//   kReading | more than kMaxLine bytes and no end of line    | kDone, ResourceExhausted
+//   kReading | more than kMaxLine bytes up to the end of the  | kDone, ResourceExhausted
+//            | line, or without an end of line                |
 //   kReading | bytes come, or the peer ends its side          | kReading, look for a line again
 //   kReading | the read would block, or resume() has read     | stays; wants kReadable
 //   kWriting | the last byte of `out_` is written             | kReading
@@ -28,6 +29,7 @@
 //   3. resume() returns kReadable only when no whole line is left unanswered in `in_`: nobody would
 //      call again for a line that has come already.
 //   4. One resume() takes bytes from one read at most, so a peer that never pauses cannot keep it.
+//      How many bytes that read asks for is the machine's own affair.
 //   5. resume() when nothing has changed does no harm, and returns the same as before.
 #pragma once
 
