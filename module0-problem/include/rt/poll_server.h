@@ -7,11 +7,9 @@
 // Thread safety: none; one thread. Another may call shutdown(listener, SHUT_RD) to end run().
 //
 // Invariants
-//   1. One turn makes one call of poll(2), the only call that waits, and no other turn is inside
-//   it.
-//   2. A connection is asked about with what its machine wants (POLLIN or POLLOUT, not both: a
-//   socket
-//      is nearly always writable, and poll(2) would return at once for ever).
+//   1. One turn makes one call of poll(2), the only call that waits.
+//   2. A connection is asked about with what its machine wants: POLLIN or POLLOUT, and not both. A
+//      socket is nearly always writable, and poll(2) would return at once for ever.
 //   3. Any answer about a connection, POLLHUP and POLLERR too, resumes it, once per turn.
 //   4. A connection that wants nothing is closed and forgotten in the same turn.
 //   5. Everybody whom poll(2) named gets their resume() before anybody gets a second one.
@@ -46,9 +44,8 @@ class PollServer {
   //   * EINTR or ECONNABORTED: goes on with the next one.
   //   * EINVAL: the listener was shut down. It is not asked about again, and the result is OK.
   //   * EMFILE or ENFILE: there is no descriptor left. The listener stays ready all the while, so
-  //   it
-  //     is not asked about until a connection has been closed; the result is OK. With no connection
-  //     that could be closed, the result is that error.
+  //     it is not asked about until a connection has been closed; the result is OK. With no
+  //     connection that could be closed, the result is that error.
   //   * anything else: the result is that error.
   absl::Status turn(int timeout_ms = -1);
 
