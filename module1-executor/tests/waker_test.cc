@@ -26,8 +26,7 @@ static_assert(!std::is_copy_constructible_v<Waker> && !std::is_copy_assignable_v
 static_assert(std::is_nothrow_move_constructible_v<Waker>);
 static_assert(std::is_nothrow_move_assignable_v<Waker>);
 
-// --- Each owner gives its reference back once
-// -----------------------------------------------------
+// --- Each owner gives its reference back once ----------------------------------------------------
 
 TEST(Waker, GivesItsReferenceBackWhenItEnds) {
   CountingWaker counter;
@@ -38,6 +37,99 @@ TEST(Waker, GivesItsReferenceBackWhenItEnds) {
   EXPECT_EQ(counter.drops(), 1) << "The destructor calls the table's drop, once.";
   EXPECT_EQ(counter.wakes(), 0) << "Dropping a waker wakes nobody.";
 }
+
+// --- Moving --------------------------------------------------------------------------------------
+
+// Bug it is here for: the moved-from waker gives the reference back as well.
+TEST(Waker, MovedFromOwnsNothing) {
+  CountingWaker counter;
+  {
+    Waker first = counter.waker();
+    {
+      const Waker second = std::move(first);
+      EXPECT_EQ(counter.live(), 1) << "A move makes no second owner.";
+      second.wake_by_ref();
+      EXPECT_EQ(counter.wakes(), 1) << "The waker that was moved to wakes the task.";
+    }
+    EXPECT_EQ(counter.live(), 0) << "The waker that was moved to has ended.";
+  }
+  EXPECT_EQ(counter.drops(), 1) << "One reference is dropped once: the moved-from waker has none.";
+  EXPECT_EQ(counter.clones(), 0) << "Moving clones nothing.";
+}
+
+// Bug it is here for: the reference that the left side had is forgotten.
+TEST(Waker, AssignmentGivesTheOldReferenceBack) {
+  CountingWaker old_counter("old"), new_counter("new");
+  {
+    Waker waker = old_counter.waker();
+    waker = new_counter.waker();
+    EXPECT_EQ(old_counter.live(), 0)
+        << "The waker that was assigned to had a reference. It is given back by the assignment.";
+    EXPECT_EQ(old_counter.drops(), 1);
+    EXPECT_EQ(new_counter.live(), 1);
+    waker.wake_by_ref();
+    EXPECT_EQ(new_counter.wakes(), 1);
+    EXPECT_EQ(old_counter.wakes(), 0);
+  }
+  EXPECT_EQ(new_counter.drops(), 1);
+}
+
+TEST(Waker, AssignmentToAMovedFromWakerMakesItUsableAgain) {
+  CountingWaker counter;
+  {
+    Waker first = counter.waker();
+    Waker second = std::move(first);
+    first = std::move(second);
+    EXPECT_EQ(counter.live(), 1) << "The reference went there and back.";
+    first.wake_by_ref();
+    EXPECT_EQ(counter.wakes(), 1);
+  }
+  EXPECT_EQ(counter.drops(), 1);
+}
+
+TEST(Waker, AssignmentFromAMovedFromWakerLeavesNothing) {
+  CountingWaker counter;
+  {
+    Waker first = counter.waker();
+    const Waker second = std::move(first);
+    Waker third = counter.waker();
+    third = std::move(first);
+    EXPECT_EQ(counter.live(), 1) << "The third had a reference of its own, and gives it back.";
+  }
+  EXPECT_EQ(counter.live(), 0);
+  EXPECT_EQ(counter.drops(), 2);
+}
+
+// Bug it is here for: a = std::move(a) drops what it is about to keep.
+TEST(Waker, SelfMoveKeepsTheReference) {
+  CountingWaker counter;
+  {
+    Waker waker = counter.waker();
+    Waker& same = waker;  // Two names, so that the compiler does not warn.
+    waker = std::move(same);
+    EXPECT_EQ(counter.live(), 1) << "a = std::move(a) must not give a's only reference back.";
+    waker.wake_by_ref();
+    EXPECT_EQ(counter.wakes(), 1) << "After a = std::move(a), a still wakes its task.";
+  }
+  EXPECT_EQ(counter.drops(), 1);
+}
+
+TEST(Waker, CanBeKeptInAVector) {
+  CountingWaker counter;
+  {
+    std::vector<Waker> wakers;
+    for (int i = 0; i < 100; ++i) wakers.push_back(counter.waker());
+    EXPECT_EQ(counter.live(), 100) << "A vector that grows moves its wakers.";
+    wakers.erase(wakers.begin(), wakers.begin() + 60);
+    EXPECT_EQ(counter.live(), 40) << "60 were taken out of the vector.";
+    for (Waker& waker : wakers) std::move(waker).wake();
+    EXPECT_EQ(counter.wakes(), 40);
+    EXPECT_EQ(counter.live(), 0) << "All are used up.";
+  }
+  EXPECT_EQ(counter.drops(), 60);
+}
+
+// --- Cloning -------------------------------------------------------------------------------------
 
 TEST(Waker, CloneIsASecondOwner) {
   CountingWaker counter;
@@ -163,97 +255,6 @@ TEST(Waker, NullIsDataLikeAnyOther) {
   EXPECT_EQ(drops, 2) << "A waker whose data is null owns a reference as any other does.";
 }
 
-// --- Moving --------------------------------------------------------------------------------------
-
-// Bug it is here for: the moved-from waker gives the reference back as well.
-TEST(Waker, MovedFromOwnsNothing) {
-  CountingWaker counter;
-  {
-    Waker first = counter.waker();
-    {
-      const Waker second = std::move(first);
-      EXPECT_EQ(counter.live(), 1) << "A move makes no second owner.";
-      second.wake_by_ref();
-      EXPECT_EQ(counter.wakes(), 1) << "The waker that was moved to wakes the task.";
-    }
-    EXPECT_EQ(counter.live(), 0) << "The waker that was moved to has ended.";
-  }
-  EXPECT_EQ(counter.drops(), 1) << "One reference is dropped once: the moved-from waker has none.";
-  EXPECT_EQ(counter.clones(), 0) << "Moving clones nothing.";
-}
-
-// Bug it is here for: the reference that the left side had is forgotten.
-TEST(Waker, AssignmentGivesTheOldReferenceBack) {
-  CountingWaker old_counter("old"), new_counter("new");
-  {
-    Waker waker = old_counter.waker();
-    waker = new_counter.waker();
-    EXPECT_EQ(old_counter.live(), 0)
-        << "The waker that was assigned to had a reference. It is given back by the assignment.";
-    EXPECT_EQ(old_counter.drops(), 1);
-    EXPECT_EQ(new_counter.live(), 1);
-    waker.wake_by_ref();
-    EXPECT_EQ(new_counter.wakes(), 1);
-    EXPECT_EQ(old_counter.wakes(), 0);
-  }
-  EXPECT_EQ(new_counter.drops(), 1);
-}
-
-TEST(Waker, AssignmentToAMovedFromWakerMakesItUsableAgain) {
-  CountingWaker counter;
-  {
-    Waker first = counter.waker();
-    Waker second = std::move(first);
-    first = std::move(second);
-    EXPECT_EQ(counter.live(), 1) << "The reference went there and back.";
-    first.wake_by_ref();
-    EXPECT_EQ(counter.wakes(), 1);
-  }
-  EXPECT_EQ(counter.drops(), 1);
-}
-
-TEST(Waker, AssignmentFromAMovedFromWakerLeavesNothing) {
-  CountingWaker counter;
-  {
-    Waker first = counter.waker();
-    const Waker second = std::move(first);
-    Waker third = counter.waker();
-    third = std::move(first);
-    EXPECT_EQ(counter.live(), 1) << "The third had a reference of its own, and gives it back.";
-  }
-  EXPECT_EQ(counter.live(), 0);
-  EXPECT_EQ(counter.drops(), 2);
-}
-
-// Bug it is here for: a = std::move(a) drops what it is about to keep.
-TEST(Waker, SelfMoveKeepsTheReference) {
-  CountingWaker counter;
-  {
-    Waker waker = counter.waker();
-    Waker& same = waker;  // Two names, so that the compiler does not warn.
-    waker = std::move(same);
-    EXPECT_EQ(counter.live(), 1) << "a = std::move(a) must not give a's only reference back.";
-    waker.wake_by_ref();
-    EXPECT_EQ(counter.wakes(), 1) << "After a = std::move(a), a still wakes its task.";
-  }
-  EXPECT_EQ(counter.drops(), 1);
-}
-
-TEST(Waker, CanBeKeptInAVector) {
-  CountingWaker counter;
-  {
-    std::vector<Waker> wakers;
-    for (int i = 0; i < 100; ++i) wakers.push_back(counter.waker());
-    EXPECT_EQ(counter.live(), 100) << "A vector that grows moves its wakers.";
-    wakers.erase(wakers.begin(), wakers.begin() + 60);
-    EXPECT_EQ(counter.live(), 40) << "60 were taken out of the vector.";
-    for (Waker& waker : wakers) std::move(waker).wake();
-    EXPECT_EQ(counter.wakes(), 40);
-    EXPECT_EQ(counter.live(), 0) << "All are used up.";
-  }
-  EXPECT_EQ(counter.drops(), 60);
-}
-
 // --- Comparing -----------------------------------------------------------------------------------
 
 TEST(Waker, WillWakeItsClone) {
@@ -288,9 +289,8 @@ TEST(Waker, WillNotWakeAcrossTables) {
   EXPECT_FALSE(other.will_wake(one));
 }
 
-// --- The functions of the table call back
-// --------------------------------------------------------- A wake may run a task, and a drop may
-// destroy one. Either may come straight back to this waker.
+// --- The functions of the table call back --------------------------------------------------------
+// A wake may run a task, and a drop may destroy one. Either may come straight back to this waker.
 
 // Bug it is here for: wake() && that empties the waker only after the wake. The woken task may end
 // and destroy the very place in which the waker stands.
