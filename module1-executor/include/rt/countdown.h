@@ -1,7 +1,8 @@
 // Countdown: a future that is pending a given number of times and then ready.
 //
 // It is the smallest future there is, and it breaks one rule of the contract on purpose: when it
-// says pending it arranges no wake, so somebody has to poll it by hand. Exercise 1.2 begins there.
+// says pending it arranges no wake, so somebody has to poll it by hand. (It has no choice: wakers
+// come with exercise 1.2, and until then rt::Waker is declared and no more.)
 //
 // Thread safety: none needed; one owner polls it.
 //
