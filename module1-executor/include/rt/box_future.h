@@ -18,9 +18,11 @@ class [[nodiscard]] BoxFuture {
  public:
   using Output = T;
 
-  // Allocates once and moves `future` in.
-  template <Future F>
-  requires(std::same_as<OutputOf<F>, T> && !std::same_as<F, BoxFuture>) explicit BoxFuture(F future)
+  // Allocates once and moves `future` in. (That F is another type comes first, so that moving a
+  // BoxFuture does not ask whether it is a Future, which asks whether it can be moved.)
+  template <class F>
+  requires(!std::same_as<F, BoxFuture> && Future<F> &&
+           std::same_as<OutputOf<F>, T>) explicit BoxFuture(F future)
       : box_(std::make_unique<Box<F>>(std::move(future))) {}
 
   Poll<T> poll(Context& cx) { return box_->poll(cx); }
