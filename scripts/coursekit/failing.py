@@ -42,7 +42,9 @@ def short(
 ) -> list[Line]:
     """A test on one line, or two: where it failed, or how it died."""
     kind = "" if test.kind == "unit" else f" ({test.kind})"
-    head = f"  {test.name}{kind} {_became(test)}"
+    # What came after a failed expectation is for the full account.
+    became = "failed" if test.failures and test.state != "hang" else _became(test)
+    head = f"  {test.name}{kind} {became}"
     why = _why(test, result, checkout)
     if not why:
         return [line(head)]

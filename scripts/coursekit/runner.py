@@ -184,6 +184,12 @@ def judge(name: str, kind: str, ended: Ended) -> TestResult:
         if ends and (lost := crashes.leak(ended.output)):
             # The test came to its end. A leak is found after that, and is no crash.
             return result("fail", failures[0].message if failures else lost)
+        if "LeakSanitizer has encountered a fatal error" in ended.output:
+            return result(
+                "crash",
+                "the tool that looks for leaks (LeakSanitizer) failed, and not the test: it does not "
+                "work in a debugger, nor where the machine has no thread to spare. Check again.",
+            )
         return result("crash", sanitizer_headline(ended.output))
     if ended.status < 0:
         if why := crashes.terminated(ended.output):

@@ -71,6 +71,9 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
         def T_Leaks():
             event(event="end", test=name, ok=True)
             sys.stderr.write("==1==ERROR: LeakSanitizer: detected memory leaks\\nDirect leak of 8 byte(s) in 1 object(s) allocated from:\\nSUMMARY: x\\n"); sys.stderr.flush(); os._exit(44)
+        def T_LeakCheckFails():
+            event(event="end", test=name, ok=True)
+            sys.stderr.write("==1==LeakSanitizer has encountered a fatal error.\\n"); sys.stderr.flush(); os._exit(44)
         def T_Terminates():
             sys.stderr.write("The test S.T was ended by std::terminate.\\nNobody caught an exception of type X:\\n  no\\n"); sys.stderr.flush(); os.abort()
         def T_ExitsEarly(): os._exit(0)
@@ -85,6 +88,7 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
         "Dies": "crash",
         "Sanitized": "crash",
         "Leaks": "fail",
+        "LeakCheckFails": "crash",
         "Terminates": "crash",
         "ExitsEarly": "fail",
         "ExitsStrangely": "crash",
@@ -95,6 +99,7 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
     assert "SIGSEGV" in results["Suite.Dies"].message
     assert "heap-use-after-free" in results["Suite.Sanitized"].message
     assert results["Suite.Leaks"].message.startswith("Memory leaked: ")
+    assert "failed, and not the test" in results["Suite.LeakCheckFails"].message
     assert "Nobody caught an exception of type X: no" in results["Suite.Terminates"].message
 
 
