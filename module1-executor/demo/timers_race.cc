@@ -116,7 +116,8 @@ int main(int argc, char** argv) {
   try {
     race.run();
   } catch (const std::system_error& error) {
-    std::printf("No thread for one more timer: %s. Fewer timers will do.\n", error.what());
+    std::fprintf(stderr, "timers_race: no thread for one more timer: %s.\n", error.what());
+    std::fprintf(stderr, "Try it with fewer timers.\n");
     return 1;
   }
   return race.good() ? 0 : 1;
