@@ -101,6 +101,7 @@ class Printer : public testing::TestEventListener {
       const std::lock_guard lock(progress().mutex);
       progress().test = name_of(info);
     }
+    running_.store(&info, std::memory_order_relaxed);
     reset_steps();
     watch_new_test();
     send_start(name_of(info));
@@ -114,20 +115,29 @@ class Printer : public testing::TestEventListener {
     }
     pass_on_todo(part.message());
     const std::string steps = new_steps();
-    const std::string file = short_path(part.file_name() == nullptr ? "" : part.file_name());
+    const char* path = part.file_name();
+    int line = std::max(part.line_number(), 0);
+    // An exception that leaves the test's body has no place of its own. The test has one.
+    // (GoogleTest holds its lock here, so it cannot be asked which test that is.)
+    const testing::TestInfo* const test = running_.load(std::memory_order_relaxed);
+    if (path == nullptr && test != nullptr && test->file() != nullptr) {
+      path = test->file();
+      line = test->line();
+    }
+    const std::string file = short_path(path == nullptr ? "" : path);
     const std::string what = without_types(without_failed(part.message()));
-    send_failure(current_test(), file, std::max(part.line_number(), 0),
-                 steps.empty() ? what : steps + "\n" + what);
+    send_failure(current_test(), file, line, steps.empty() ? what : steps + "\n" + what);
     if (!steps.empty()) std::printf("%s\n", steps.c_str());
     if (file.empty()) {
       std::printf("Failure\n%s\n\n", what.c_str());
     } else {
-      std::printf("%s:%d: Failure\n%s\n\n", file.c_str(), part.line_number(), what.c_str());
+      std::printf("%s:%d: Failure\n%s\n\n", file.c_str(), line, what.c_str());
     }
     std::fflush(stdout);
   }
 
   void OnTestEnd(const testing::TestInfo& info) override {
+    running_.store(nullptr, std::memory_order_relaxed);
     gtest_->OnTestEnd(info);
     std::fflush(stdout);
     send_end(name_of(info), info.result()->Passed() || info.result()->Skipped());
@@ -150,6 +160,7 @@ class Printer : public testing::TestEventListener {
 
  private:
   std::unique_ptr<testing::TestEventListener> gtest_;
+  std::atomic<const testing::TestInfo*> running_{nullptr};  // It lives as long as the program.
 };
 
 }  // namespace

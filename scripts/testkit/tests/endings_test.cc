@@ -165,6 +165,9 @@ TEST(Endings, AnExceptionInTheTestIsAFailure) {
   const Ending it = run_act("Throws");
   EXPECT_EQ(it.code, 1);
   EXPECT_THAT(it.out, AllOf(HasSubstr("1. about to throw"), HasSubstr("the disk is on fire")));
+  // It has no place of its own, so it gets the test's.
+  EXPECT_THAT(it.out, HasSubstr("\nscripts/testkit/tests/acts.cc:95: Failure\nC++ exception"));
+  EXPECT_THAT(it.events, HasSubstr("\"file\":\"scripts/testkit/tests/acts.cc\",\"line\":95,"));
   EXPECT_THAT(it.events, HasSubstr(ended("Throws", false)));
 }
 
