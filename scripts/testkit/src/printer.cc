@@ -13,8 +13,10 @@
 #include <string_view>
 #include <utility>
 
+#include "testkit/internal/clip.h"
 #include "testkit/internal/events.h"
 #include "testkit/internal/hang_watch.h"
+#include "testkit/internal/stacks.h"
 #include "testkit/steps.h"
 
 namespace testkit::internal {
@@ -124,8 +126,18 @@ class Printer : public testing::TestEventListener {
       path = test->file();
       line = test->line();
     }
-    const std::string file = short_path(path == nullptr ? "" : path);
-    const std::string what = without_types(without_failed(part.message()));
+    std::string file = short_path(path == nullptr ? "" : path);
+    // What the test kit has found, it found on behalf of a line of the test.
+    if (file.find("scripts/testkit/include/") == 0) {
+      if (const Place place = place_in_test(); place.line > 0) {
+        file = short_path(place.file);
+        line = place.line;
+      } else if (test != nullptr && test->file() != nullptr) {
+        file = short_path(test->file());
+        line = test->line();
+      }
+    }
+    const std::string what = clip(without_types(without_failed(part.message())));
     send_failure(current_test(), file, line, steps.empty() ? what : steps + "\n" + what);
     if (!steps.empty()) std::printf("%s\n", steps.c_str());
     if (file.empty()) {
