@@ -1,6 +1,7 @@
 // Real threads, under ThreadSanitizer. It counts, and never measures a time.
+#include <atomic>
+#include <deque>
 #include <optional>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -32,7 +33,7 @@ TEST(ThreadTimerStress, ManyTimersWakeEachOfTheirTasksOnce) {
       std::deque<TestTask> tasks;
       std::deque<ThreadTimer> timers;
       for (int n = 0; n < kTimersEach; ++n) {
-        EXPECT_THAT(tasks.emplace_back().poll(timers.emplace_back(Seconds(1 + n % 3))),
+        ASSERT_THAT(tasks.emplace_back().poll(timers.emplace_back(Seconds(1 + n % 3))),
                     IsPending());
       }
       for (int n = 0; n < kTimersEach; ++n) {
@@ -59,7 +60,7 @@ TEST(ThreadTimerStress, PolledByAnotherTaskWhileItFires) {
     TestTask a("a"), b("b");
     {
       ThreadTimer timer(Seconds(1));
-      EXPECT_THAT(a.poll(timer), IsPending());
+      ASSERT_THAT(a.poll(timer), IsPending());
       std::thread time([&] { rt::clock::advance(Seconds(1)); });
       if (b.poll(timer).is_pending()) {
         b.wait_for_wakes(1);
@@ -77,11 +78,11 @@ TEST(ThreadTimerStress, PolledByAnotherTaskWhileItFires) {
 TEST(ThreadTimerStress, DroppedWhileItFires) {
   PausedClock clock;
   for (int round = 0; round < kRounds; ++round) {
-    TestTask task;
     int plain = 0;  // No atomic: ThreadSanitizer reports it if the drop does not wait for the wake.
+    TestTask task;
     task.on_wake([&plain] { ++plain; });
     std::optional<ThreadTimer> timer(Seconds(1));
-    EXPECT_THAT(task.poll(*timer), IsPending());
+    ASSERT_THAT(task.poll(*timer), IsPending());
     std::thread time([&] { rt::clock::advance(Seconds(1)); });
     timer.reset();
     ++plain;
@@ -97,16 +98,28 @@ TEST(ThreadTimerStress, DroppedWhileItFires) {
 TEST(ThreadTimerStress, WhenTheDropIsDoneTheWakeIsOver) {
   PausedClock clock;
   for (int round = 0; round < kRounds; ++round) {
-    TestTask task;
+    std::atomic<bool> drop_begins = false, wake_is_over = false;
     int plain = 0;  // No atomic, as above.
-    task.on_wake([&plain] { ++plain; });
+    TestTask task;
+    task.on_wake([&] {
+      // Relaxed: it orders nothing, so that only the drop's waiting can.
+      while (!drop_begins.load(std::memory_order_relaxed)) std::this_thread::yield();
+      for (int i = 0; i < 20; ++i) std::this_thread::yield();
+      ++plain;
+      wake_is_over.store(true, std::memory_order_relaxed);
+    });
     std::optional<ThreadTimer> timer(Seconds(1));
-    EXPECT_THAT(task.poll(*timer), IsPending());
+    ASSERT_THAT(task.poll(*timer), IsPending());
     clock.advance(Seconds(1));
     task.wait_for_wakes(1);
+    drop_begins.store(true, std::memory_order_relaxed);
     timer.reset();
+    const bool was_over = wake_is_over.load(std::memory_order_relaxed);
+    while (!wake_is_over.load(std::memory_order_relaxed)) std::this_thread::yield();
+    ASSERT_TRUE(was_over) << "round " << round << ": the timer was dropped, and its wake ran on.\n"
+                          << "A destructor that has returned promises that nothing comes after it.";
     ++plain;
-    EXPECT_EQ(plain, 2) << "round " << round << ": the wake was not over when the drop was done.";
+    EXPECT_EQ(plain, 2);
   }
 }
 
