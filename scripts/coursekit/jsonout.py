@@ -18,7 +18,8 @@ _COUNTS = {
 
 def as_object(results: Sequence[Result]) -> dict[str, Any]:
     """`state` of an exercise is pass, fail, todo, broken or blocked; of a test it is pass, fail,
-    todo, crash (a signal, a sanitizer or a stray exit) or hang; a leak at the end is fail. `points` is what the exercise is worth.
+    todo, crash (a signal, a sanitizer or a stray exit) or hang; a leak at the end is fail.
+    `points` is what the exercise is worth.
     """
     counts = {name: sum(r.state == state for r in results) for state, name in _COUNTS.items()}
     return {"exercises": [_exercise(result) for result in results], **counts}
