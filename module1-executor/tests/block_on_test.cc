@@ -265,12 +265,11 @@ TEST(BlockOn, PollsOnlyAfterAWake) {
   std::atomic<bool> polled_too_often{false};
   std::optional<std::thread> helper;
   block_on(poll_fn([&](Context& cx) -> Poll<void> {
-    EXPECT_EQ(polls, wakes) << "poll " << polls + 1 << " came before wake " << polls;
     if (polls != wakes) polled_too_often = true;
     if (helper.has_value()) helper->join();
     ++polls;
     step("poll " + std::to_string(polls));
-    if (polls == kWakes + 1) return kReady;
+    if (polled_too_often || polls == kWakes + 1) return kReady;
     helper.emplace([&, waker = cx.waker().clone()]() mutable {
       wait_until_asleep(thread_id, polled_too_often);
       step("wake " + std::to_string(wakes + 1));
@@ -279,7 +278,9 @@ TEST(BlockOn, PollsOnlyAfterAWake) {
     });
     return kPending;
   }));
-  EXPECT_EQ(polls, kWakes + 1);
+  EXPECT_FALSE(polled_too_often) << "poll " << polls
+                                 << " came although nobody had woken the thread since poll "
+                                 << polls - 1;
 }
 
 // --- Wakers -------------------------------------------------------------------------------------

@@ -53,6 +53,10 @@ class Probe {
     step("task " + name_ + " is woken");
     waker_->wake_by_ref();
   }
+  void wake_on_another_thread() {
+    step("task " + name_ + " is woken by another thread");
+    std::thread([this] { waker_->wake_by_ref(); }).join();
+  }
   void drop_waker() { waker_.reset(); }
 
   BoxFuture<void> future() { return BoxFuture<void>(Probed(*this)); }
@@ -176,7 +180,7 @@ TEST(LocalExecutor, ManyWakesAreOnePoll) {
   executor.run_one();
   a.wake();
   a.wake();
-  on_another_thread([&] { a.waker().wake_by_ref(); });
+  a.wake_on_another_thread();
   a.waker().clone().wake();
   EXPECT_EQ(run_until_idle(executor), 1);
   EXPECT_EQ(a.polls(), 2);
@@ -223,7 +227,7 @@ TEST(LocalExecutor, AWakeByAnotherThreadDuringThePollIsNotLost) {
   LocalExecutor executor;
   Probe a("a");
   a.on_poll([&](Context&) {
-    if (a.polls() == 1) on_another_thread([&] { a.waker().wake_by_ref(); });
+    if (a.polls() == 1) a.wake_on_another_thread();
   });
   executor.spawn(a.future());
   EXPECT_EQ(run_until_idle(executor), 2);
@@ -322,7 +326,7 @@ TEST(LocalExecutor, AWakeAfterTheEndDoesNothing) {
   run_until_idle(executor);
 
   a.wake();
-  on_another_thread([&] { a.waker().wake_by_ref(); });
+  a.wake_on_another_thread();
   EXPECT_EQ(run_until_idle(executor), 0);
   EXPECT_EQ(a.polls(), 1);
   EXPECT_EQ(executor.alive(), 1U);
@@ -369,8 +373,11 @@ TEST(LocalExecutor, AFutureThatHoldsItsOwnWakerIsNotLeaked) {
     executor.spawn(BoxFuture<void>(HoldsItsOwnWaker(life.token(), 1)));
     executor.spawn(BoxFuture<void>(HoldsItsOwnWaker(life.token(), 2)));
     executor.spawn(BoxFuture<void>(HoldsItsOwnWaker(life.token(), 2)));
+    step("two of three tasks are polled: the first is ready, the second pending");
     for (int i = 0; i < 2; ++i) EXPECT_TRUE(executor.run_one());
-    EXPECT_EQ(life.live(), 2) << "one of the three has ended";
+    EXPECT_EQ(life.live(), 2) << "the first has ended, and its future is still there: it holds a "
+                                 "waker, which holds the task, which holds the future";
+    step("the executor is destroyed");
   }
   EXPECT_EQ(life.live(), 0) << "the executor is gone, and futures are left";
 }
@@ -482,12 +489,12 @@ TEST(LocalExecutor, RunParksOnlyWhenNothingIsReady) {
     EXPECT_EQ(a.polls(), 1) << "parked although a task was ready";
     EXPECT_EQ(b.polls(), 1) << "parked although a task was ready";
     a.finish_at_next_poll();
-    on_another_thread([&] { a.waker().wake_by_ref(); });
+    a.wake_on_another_thread();
   });
   park.plan([&] {
     EXPECT_EQ(a.polls(), 2);
     b.finish_at_next_poll();
-    on_another_thread([&] { b.waker().wake_by_ref(); });
+    b.wake_on_another_thread();
   });
   executor.spawn(a.future());
   executor.spawn(b.future());
@@ -505,7 +512,7 @@ TEST(LocalExecutor, AWakeByAnotherThreadUnparks) {
   Probe a("a");
   park.plan([&] {
     a.finish_at_next_poll();
-    on_another_thread([&] { a.waker().wake_by_ref(); });
+    a.wake_on_another_thread();
     EXPECT_EQ(park.unparks(), 1) << "the wake left the executor's thread asleep";
   });
   executor.spawn(a.future());
@@ -520,7 +527,7 @@ TEST(LocalExecutor, EachSleepIsEndedAnew) {
   for (int i = 1; i <= 3; ++i) {
     park.plan([&, i] {
       if (i == 3) a.finish_at_next_poll();
-      on_another_thread([&] { a.waker().wake_by_ref(); });
+      a.wake_on_another_thread();
       EXPECT_EQ(park.unparks(), i) << "sleep " << i;
     });
   }
@@ -558,7 +565,7 @@ TEST(LocalExecutor, AParkThatReturnsForNoReasonPollsNothing) {
   park.plan([&] {
     EXPECT_EQ(a.polls(), 1) << "polled without a wake";
     a.finish_at_next_poll();
-    on_another_thread([&] { a.waker().wake_by_ref(); });
+    a.wake_on_another_thread();
   });
   executor.spawn(a.future());
   executor.run();
