@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from coursekit import build, check, mutants, runner
+from coursekit.catalog import TEST_SUFFIXES
 from coursekit.mutants import Mutant
 from coursekit.runner import TestResult
 from coursekit.selftest.outcome import Bench, Outcome
@@ -23,31 +24,40 @@ def killed(bench: Bench) -> Iterator[Outcome]:
         count = sum(m.exercise == exercise.id for m in everything)
         short = "" if count >= FEWEST else f"it has {count} mutants; at least {FEWEST} are wanted"
         yield Outcome(f"{exercise.id} has mutants", short)
-    built = build.build(
-        bench.checkout,
-        _CONFIGURATION,
-        [target for mutant in everything for target in _targets(bench, mutant).values()],
-        bench.ui.progress,
-        bench.jobs,
-    )
-    whole = []
-    for mutant in everything:
-        failed = next((t for t in _targets(bench, mutant).values() if t in built.broken), "")
-        if failed:
-            where = check.place_and_message(bench.checkout, built.broken[failed])
-            yield Outcome(mutant.name, f"it does not compile, so it proves nothing: {where}")
-        else:
-            whole.append(mutant)
-    groups = [runner.Group(mutant.name, _stages(bench, mutant)) for mutant in whole]
-    results = runner.run_groups(
-        groups, lambda n, known, name: bench.ui.progress(f"killing by {name}", n, known)
-    )
+    # The unit tests first: what they kill needs no other binary, and each takes seconds to compile.
+    results: dict[str, list[TestResult]] = {mutant.name: [] for mutant in everything}
+    survivors = list(everything)
+    for kind, _ in TEST_SUFFIXES:
+        yield from _attack(bench, survivors, kind, results)
+        survivors = [mutant for mutant in survivors if judge(mutant, results[mutant.name])[0]]
     rows = []
-    for mutant in whole:
+    for mutant in everything:
         problem, killer = judge(mutant, results[mutant.name])
         rows.append((mutant.exercise, mutant.name, killer or "SURVIVED"))
         yield Outcome(mutant.name, problem)
     _show(bench, rows)
+
+
+def _attack(
+    bench: Bench, some: Sequence[Mutant], kind: str, results: dict[str, list[TestResult]]
+) -> Iterator[Outcome]:
+    """Runs the tests of one kind against some mutants, and adds to the results."""
+    targets = {mutant.name: target for mutant in some if (target := _target(bench, mutant, kind))}
+    built = build.build(
+        bench.checkout, _CONFIGURATION, list(targets.values()), bench.ui.progress, bench.jobs
+    )
+    groups = []
+    for name, target in targets.items():
+        if target in built.broken:
+            where = check.place_and_message(bench.checkout, built.broken[target])
+            yield Outcome(f"{name} compiles", where)
+        else:
+            groups.append(runner.Group(name, ((binary(bench, _CONFIGURATION, target, kind),),)))
+    done = runner.run_groups(
+        groups, lambda n, known, name: bench.ui.progress(f"killing by {name}", n, known)
+    )
+    for name, tests in done.items():
+        results[name] += tests
 
 
 def judge(mutant: Mutant, tests: Sequence[TestResult]) -> tuple[str, str]:
@@ -74,17 +84,11 @@ def judge(mutant: Mutant, tests: Sequence[TestResult]) -> tuple[str, str]:
     return f"no test of {mutant.exercise} notices it: {mutant.why}", ""
 
 
-def _targets(bench: Bench, mutant: Mutant) -> dict[str, str]:
-    """Target by kind of test, in the order in which to run them."""
+def _target(bench: Bench, mutant: Mutant, kind: str) -> str:
+    """What runs the exercise's tests of this kind on the mutant; empty when it has none."""
     exercise = bench.catalog.exercise(mutant.exercise)
-    return {t.kind: mutants.target(mutant, t) for t in bench.catalog.tests(exercise)}
-
-
-def _stages(bench: Bench, mutant: Mutant) -> tuple[tuple[runner.Binary, ...], ...]:
-    return tuple(
-        (binary(bench, _CONFIGURATION, target, kind),)
-        for kind, target in _targets(bench, mutant).items()
-    )
+    found = [test for test in bench.catalog.tests(exercise) if test.kind == kind]
+    return mutants.target(mutant, found[0]) if found else ""
 
 
 def _show(bench: Bench, rows: Sequence[tuple[str, str, str]]) -> None:
