@@ -1,130 +1,39 @@
+// One Async at a time: its loop, its end, its leaves, and a child that it awaits. In the order in
+// which the lesson proposes to write it. Stacks of many frames are in async_system_test.cc.
 #include "rt/async.h"
 
-#include <array>
-#include <cstddef>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
-#include "testkit/testkit.h"
+#include "async_parts.h"
 
 namespace {
 
+using async_parts::Door;
+using async_parts::Log;
+using async_parts::note;
+using async_parts::poll;
+using async_parts::Through;
 using rt::Async;
 using rt::Context;
 using rt::kPending;
-using rt::kReady;
 using rt::Poll;
-using testing::ElementsAre;
-using testing::IsEmpty;
-using testkit::IsPending;
-using testkit::IsReady;
-using testkit::IsReadyWith;
 using testkit::LifeCounter;
-using testkit::step;
 using testkit::TestTask;
 using testkit::Token;
-
-using Log = std::vector<std::string>;
-
-// Something that happens when the test says so, and what is known about the future that waits.
-class Door {
- public:
-  explicit Door(std::string name = "door") : name_(std::move(name)) {}
-  Door(const Door&) = delete;
-  Door& operator=(const Door&) = delete;
-
-  void open(int value) {
-    step(name_ + " opens");
-    value_ = value;
-    wake();
-  }
-  // From now on each poll throws.
-  void jam() {
-    step(name_ + " jams");
-    jammed_ = true;
-    wake();
-  }
-  int polls() const { return polls_; }
-  bool has_waiter() const { return waiting_.has_value(); }
-
- private:
-  friend class Through;
-
-  void wake() {
-    if (waiting_.has_value()) std::move(*waiting_).wake();
-    waiting_.reset();
-  }
-
-  const std::string name_;
-  std::optional<int> value_;
-  bool jammed_ = false;
-  int polls_ = 0;
-  std::optional<rt::Waker> waiting_;
-};
-
-// The future that is ready when the door is open. It keeps the newest waker, and takes it back when
-// it is dropped.
-class Through {
- public:
-  using Output = int;
-
-  explicit Through(Door& door) noexcept : door_(door) {}
-  Through(const Through&) = delete;
-  Through(Through&&) = default;
-  ~Through() { door_.waiting_.reset(); }
-
-  Poll<int> poll(Context& cx) {
-    ++door_.polls_;
-    if (door_.jammed_) {
-      step(door_.name_ + " polled: it throws");
-      throw std::runtime_error(door_.name_ + " is jammed");
-    }
-    if (door_.value_.has_value()) {
-      step(door_.name_ + " polled: ready");
-      return *door_.value_;
-    }
-    step(door_.name_ + " polled: pending");
-    door_.waiting_ = cx.waker().clone();
-    return kPending;
-  }
-
- private:
-  Door& door_;
-};
-static_assert(rt::Future<Through>);
-
-// Writes a line when it is destroyed.
-class Farewell {
- public:
-  Farewell(Log& log, std::string line) : log_(&log), line_(std::move(line)) {}
-  Farewell(Farewell&& other) noexcept
-      : log_(std::exchange(other.log_, nullptr)), line_(std::move(other.line_)) {}
-  Farewell(const Farewell&) = delete;
-  ~Farewell() {
-    if (log_ == nullptr) return;
-    step(line_ + " is destroyed");
-    log_->push_back(line_);
-  }
-
- private:
-  Log* log_;
-  std::string line_;
-};
 
 static_assert(rt::Future<Async<int>> && rt::Future<Async<void>>);
 static_assert(std::is_same_v<rt::OutputOf<Async<>>, void>);
 static_assert(std::is_nothrow_move_constructible_v<Async<int>>);
 static_assert(!std::is_copy_constructible_v<Async<int>>);
 
-// --- Being polled -------------------------------------------------------------------------------
+// --- A frame that awaits nothing ----------------------------------------------------------------
 
 Async<int> logs_and_returns(Log& log, int value) {
-  log.push_back("ran");
+  note(log, "ran");
   co_return value;
 }
 
@@ -133,25 +42,115 @@ TEST(Async, DoesNothingUntilPolled) {
   Log log;
   TestTask task;
   Async<int> async = logs_and_returns(log, 7);
-  EXPECT_THAT(log, IsEmpty());
-  EXPECT_THAT(task.poll(async), IsReadyWith(7));
-  EXPECT_THAT(log, ElementsAre("ran"));
+  EXPECT_THAT(log, "");
+  EXPECT_THAT(poll(task, async), "ready with 7");
+  EXPECT_THAT(log, "ran");
 }
 
+// Bug it is here for: a frame that is resumed once more after its end.
 TEST(Async, PolledAfterReadyThrows) {
   Log log;
   TestTask task;
   Async<int> async = logs_and_returns(log, 7);
-  EXPECT_THAT(task.poll(async), IsReadyWith(7));
+  EXPECT_THAT(poll(task, async), "ready with 7");
   EXPECT_THROW((void)task.poll(async), std::logic_error);
-  EXPECT_THAT(log, ElementsAre("ran"));
+  EXPECT_THAT(log, "ran");
 }
+
+Async<> throws_from_void(Token) {
+  throw std::runtime_error("thrown by the body");
+  co_return;
+}
+
+// Bugs it is here for: an exception that ends the program, or is lost; a frame kept for its sake.
+TEST(Async, PollThrowsWhatTheBodyThrew) {
+  LifeCounter life("frame");
+  TestTask task;
+  Async<> async = throws_from_void(life.token());
+  EXPECT_THAT(poll(task, async), "threw: thrown by the body");
+  EXPECT_EQ(life.live(), 0) << "when poll throws, the frame is gone: finish() destroys it on this "
+                               "way out too";
+  EXPECT_THROW((void)task.poll(async), std::logic_error) << "it has ended";
+  EXPECT_EQ(life.destroyed_twice(), 0);
+}
+
+// Cannot be moved, though it says so.
+class Stuck {
+ public:
+  explicit Stuck(int) noexcept {}
+  Stuck(Stuck&&) { throw std::runtime_error("stuck"); }
+  Stuck(const Stuck&) = delete;
+};
+Async<Stuck> returns_stuck(Token) { co_return 1; }
+
+// Bug it is here for: finish() that moves the output out and then destroys the frame, in two
+// statements. When the move throws, the second one is not reached.
+TEST(Async, AnOutputWhoseMoveThrowsLeavesNoFrame) {
+  LifeCounter life("frame");
+  {
+    TestTask task;
+    Async<Stuck> async = returns_stuck(life.token());
+    EXPECT_THAT(poll(task, async), "threw: stuck");
+  }
+  EXPECT_EQ(life.live(), 0) << "moving the output out of the frame threw, and nobody destroyed the "
+                               "frame: let an object with a destructor do it, on every way out";
+  EXPECT_EQ(life.destroyed_twice(), 0);
+}
+
+// --- The life of a frame ------------------------------------------------------------------------
+
+Async<int> holds(Token) { co_return 7; }
+
+// Bug it is here for: a frame that only its own end destroys.
+TEST(Async, DroppedBeforeItsFirstPoll) {
+  LifeCounter life("parameter");
+  {
+    const Async<int> async = holds(life.token());
+    EXPECT_EQ(life.live(), 1);
+  }
+  EXPECT_EQ(life.live(), 0) << "dropping an Async that was never polled destroys its frame";
+  EXPECT_EQ(life.destroyed_twice(), 0);
+}
+
+// Bug it is here for: an Async that still owns its frame after it was moved from.
+TEST(Async, MovedBeforeItsFirstPoll) {
+  LifeCounter life("parameter");
+  TestTask task;
+  {
+    Async<int> first = holds(life.token());
+    auto second = std::make_unique<Async<int>>(std::move(first));
+    Async<int> third = std::move(*second);
+    second.reset();
+    EXPECT_EQ(life.live(), 1);
+    EXPECT_THROW((void)task.poll(first), std::logic_error) << "a moved-from Async has no frame";
+    EXPECT_THAT(poll(task, third), "ready with 7");
+  }
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(life.destroyed_twice(), 0);
+}
+
+// Bug it is here for: a frame that lives as long as its Async. Its parameters live on with it, and
+// a task that waits for one of them to go (the other end of a channel) waits for ever.
+TEST(Async, WhenPollIsReadyTheFrameAndItsParametersAreGone) {
+  LifeCounter life("parameter");
+  TestTask task;
+  Async<int> async = holds(life.token());
+  EXPECT_THAT(poll(task, async), "ready with 7");
+  EXPECT_EQ(life.live(), 0) << "a parameter of the coroutine outlived the poll that was ready";
+}
+
+// --- A leaf -------------------------------------------------------------------------------------
 
 Async<int> goes_through_three(Door& a, Door& b, Door& c) {
   const int first = co_await Through(a);
   const int second = co_await Through(b);
   const int third = co_await Through(c);
   co_return 100 * first + 10 * second + third;
+}
+
+std::string polls_of(const Door& a, const Door& b, const Door& c) {
+  return std::to_string(a.polls()) + " " + std::to_string(b.polls()) + " " +
+         std::to_string(c.polls());
 }
 
 // Bug it is here for: an awaiter that always suspends. Then the task says pending although nothing
@@ -163,16 +162,15 @@ TEST(Async, AReadyLeafCostsNoSuspension) {
   c.open(3);
   TestTask task;
   Async<int> async = goes_through_three(a, b, c);
-  EXPECT_THAT(task.poll(async), IsReadyWith(123));
-  EXPECT_EQ(a.polls(), 1);
-  EXPECT_EQ(b.polls(), 1);
-  EXPECT_EQ(c.polls(), 1);
+  EXPECT_THAT(poll(task, async), "ready with 123")
+      << "all three were ready at once: nothing would ever wake a task that waits for them";
+  EXPECT_THAT(polls_of(a, b, c), "1 1 1");
 }
 
 Async<int> logs_around(Log& log, Door& door) {
-  log.push_back("before");
+  note(log, "before");
   const int value = co_await Through(door);
-  log.push_back("after");
+  note(log, "after");
   co_return value;
 }
 
@@ -182,16 +180,21 @@ TEST(Async, ASpuriousPollAsksTheLeafAndResumesNothing) {
   Door door;
   TestTask task;
   Async<int> async = logs_around(log, door);
-  for (int polls = 1; polls <= 5; ++polls) {
-    EXPECT_THAT(task.poll(async), IsPending());
-    EXPECT_EQ(door.polls(), polls) << "each poll of the task asks the leaf once";
+  ASSERT_THAT(poll(task, async), "pending");
+  ASSERT_EQ(door.polls(), 1)
+      << "the first poll: the leaf was asked when it was awaited; do not ask "
+         "a new leaf again in the same poll";
+  for (int polls = 2; polls <= 5; ++polls) {
+    ASSERT_THAT(poll(task, async), "pending")
+        << "the leaf is pending, so the frame stays where it is: it has no value to go on with";
+    ASSERT_EQ(door.polls(), polls) << "a later poll asks the leaf that was left, once";
   }
-  EXPECT_THAT(log, ElementsAre("before"));
+  EXPECT_THAT(log, "before");
   door.open(7);
   EXPECT_EQ(task.wakes(), 1);
-  EXPECT_THAT(task.poll(async), IsReadyWith(7));
+  EXPECT_THAT(poll(task, async), "ready with 7");
   EXPECT_EQ(door.polls(), 6);
-  EXPECT_THAT(log, ElementsAre("before", "after"));
+  EXPECT_THAT(log, "before, after");
 }
 
 // Bugs it is here for: a new leaf that is polled when it is awaited and again before poll returns;
@@ -200,17 +203,19 @@ TEST(Async, PollsEachLeafOncePerPoll) {
   Door a("a"), b("b"), c("c");
   TestTask task;
   Async<int> async = goes_through_three(a, b, c);
-  const auto polls = [&] { return std::array<int, 3>{a.polls(), b.polls(), c.polls()}; };
-
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_THAT(polls(), ElementsAre(1, 0, 0));
+  ASSERT_THAT(poll(task, async), "pending");
+  ASSERT_THAT(polls_of(a, b, c), "1 0 0")
+      << "a is new: it was asked when it was awaited; do not ask it again in the same poll";
   a.open(1);
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_THAT(polls(), ElementsAre(2, 1, 0));
+  ASSERT_THAT(poll(task, async), "pending");
+  ASSERT_THAT(polls_of(a, b, c), "2 1 0")
+      << "a was the leaf: it is asked at the start of the poll, and then forgotten. b is new: it "
+         "was "
+         "asked when it was awaited; do not ask it again in the same poll";
   c.open(3);
   b.open(2);
-  EXPECT_THAT(task.poll(async), IsReadyWith(123));
-  EXPECT_THAT(polls(), ElementsAre(2, 2, 1));
+  ASSERT_THAT(poll(task, async), "ready with 123");
+  ASSERT_THAT(polls_of(a, b, c), "2 2 1") << "a leaf that was ready is not asked again";
 }
 
 // Bug it is here for: the context of the first poll kept, though it lived only during that poll.
@@ -218,30 +223,30 @@ TEST(Async, ALeafGetsTheContextOfTheNewestPoll) {
   Door a("a"), b("b"), c("c");
   TestTask first("first"), second("second"), third("third");
   Async<int> async = goes_through_three(a, b, c);
-  EXPECT_THAT(first.poll(async), IsPending());
-  EXPECT_THAT(second.poll(async), IsPending());
+  EXPECT_THAT(poll(first, async), "pending");
+  EXPECT_THAT(poll(second, async), "pending");
   a.open(1);  // The waker that the leaf was given last.
   EXPECT_EQ(first.wakes(), 0);
   EXPECT_EQ(second.wakes(), 1);
 
-  EXPECT_THAT(third.poll(async), IsPending());  // This poll reaches a new leaf.
+  EXPECT_THAT(poll(third, async), "pending");  // This poll reaches a new leaf.
   b.open(2);
+  EXPECT_EQ(third.wakes(), 1) << "the new leaf was polled with the context of an earlier poll";
   EXPECT_EQ(first.wakes(), 0);
   EXPECT_EQ(second.wakes(), 1);
-  EXPECT_EQ(third.wakes(), 1);
 }
 
 // A future that remembers where it was polled first.
 class Homebody {
  public:
-  using Output = bool;
+  using Output = int;
 
   Homebody() noexcept {}
 
-  Poll<bool> poll(Context&) {
+  Poll<int> poll(Context&) {
     if (home_ == nullptr) home_ = this;
-    if (home_ != this) return false;
-    return ++polls_ < 3 ? Poll<bool>(kPending) : Poll<bool>(true);
+    if (home_ != this) return 0;
+    return ++polls_ < 3 ? Poll<int>(kPending) : Poll<int>(1);
   }
 
  private:
@@ -249,165 +254,122 @@ class Homebody {
   int polls_ = 0;
 };
 
-Async<bool> awaits_homebodies(Homebody parameter) {
-  const bool first = co_await parameter;
-  const bool second = co_await Homebody();
-  co_return first&& second;
+Async<int> awaits_homebodies(Homebody parameter) {
+  const int first = co_await parameter;
+  const int second = co_await Homebody();
+  co_return first + second;
 }
 
-// Bug it is here for: a leaf that is moved into its awaiter after it was polled.
-TEST(Async, DoesNotMoveWhatItHasPolled) {
+// Bugs it is here for: a leaf that is moved into its awaiter after it was polled; a coroutine that
+// wakes its task itself, or keeps wakers of its own.
+TEST(Async, MovesNoLeafAndTouchesNoWaker) {
   TestTask task;
-  Async<bool> async = awaits_homebodies(Homebody());
-  for (int i = 0; i < 4; ++i) EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_THAT(task.poll(async), IsReadyWith(true)) << "ready with false: it was moved";
-}
-
-// Bug it is here for: a coroutine that wakes its task itself, or keeps wakers of its own.
-TEST(Async, TouchesNoWaker) {
-  TestTask task;
-  int polls = 0;
-  const auto never = [](int& count) {
-    return rt::poll_fn([&count](Context&) -> Poll<int> {
-      ++count;
-      return kPending;
-    });
-  };
-  using Never = decltype(never(polls));
-  const auto wait = [](Never leaf) -> Async<int> { co_return co_await leaf; };
-  Async<int> async = wait(never(polls));
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_EQ(polls, 2);
+  Async<int> async = awaits_homebodies(Homebody());
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(poll(task, async), "pending");
+  EXPECT_THAT(poll(task, async), "ready with 2") << "less than 2: a leaf was moved after a poll";
   EXPECT_EQ(task.wakes(), 0);
   EXPECT_EQ(task.clones(), 0);
 }
 
-// Bug it is here for: state kept for each thread and not in the Async.
-TEST(Async, EachPollMayComeFromAnotherThread) {
-  Door a("a"), b("b"), c("c");
-  TestTask task;
-  std::optional<Async<int>> async(goes_through_three(a, b, c));
-  EXPECT_THAT(task.poll(*async), IsPending());
-  std::thread([&] {
-    a.open(1);
-    EXPECT_THAT(task.poll(*async), IsPending());
-  }).join();
-  EXPECT_EQ(b.polls(), 1);
-  std::thread([&] { async.reset(); }).join();
-  EXPECT_FALSE(b.has_waiter());
-}
-
-// --- Awaiting other coroutines ------------------------------------------------------------------
-
-Async<int> one_inside(Log& log, Door& door) {
-  log.push_back("inner before");
-  const int value = co_await Through(door);
-  log.push_back("inner after");
-  co_return value + 1;
-}
-
-Async<int> two_inside(Log& log, Door& door) {
-  log.push_back("middle before");
-  const int value = co_await one_inside(log, door);
-  log.push_back("middle after");
-  co_return value + 1;
-}
-
-Async<int> three_inside(Log& log, Door& door) {
-  log.push_back("outer before");
-  const int value = co_await two_inside(log, door);
-  log.push_back("outer after");
-  co_return value + 1;
-}
-
-// Bugs it is here for: a child that costs a visit to the scheduler; a parent that is not resumed
-// when its child has ended.
-TEST(Async, AReadyChildCostsNoSuspension) {
-  Log log;
-  Door door;
-  door.open(1);
-  TestTask task;
-  Async<int> async = three_inside(log, door);
-  EXPECT_THAT(task.poll(async), IsReadyWith(4));
-  EXPECT_EQ(door.polls(), 1);
-  EXPECT_THAT(log, ElementsAre("outer before", "middle before", "inner before", "inner after",
-                               "middle after", "outer after"));
-}
-
-// Bug it is here for: the outermost frame resumed in place of the innermost.
-TEST(Async, APollGoesStraightToTheInnermostLeaf) {
-  Log log;
-  Door door;
-  TestTask task;
-  Async<int> async = three_inside(log, door);
-  for (int polls = 1; polls <= 3; ++polls) {
-    EXPECT_THAT(task.poll(async), IsPending());
-    EXPECT_EQ(door.polls(), polls);
+Async<int> tries_two_doors(Log& log, Door& door, Door& next) {
+  try {
+    co_await Through(door);
+  } catch (const std::runtime_error& e) {
+    note(log, e.what());
   }
-  EXPECT_THAT(log, ElementsAre("outer before", "middle before", "inner before"));
-  log.clear();
-  door.open(1);
-  EXPECT_THAT(task.poll(async), IsReadyWith(4));
-  EXPECT_THAT(log, ElementsAre("inner after", "middle after", "outer after"));
+  co_return co_await Through(next);
 }
 
-Async<int> adds_three_children(Log& log, Door& a, Door& b, Door& c) {
+// Bug it is here for: an exception of a leaf's later poll, thrown through the loop inside poll. It
+// then passes by the frame that awaits the leaf, and this frame's catch never sees it.
+TEST(Async, ALeafThatThrowsIsCaughtByTheFrameThatAwaitsIt) {
+  for (const int polls_before : {0, 1, 3}) {
+    Log log;
+    Door door("door"), next("next");
+    TestTask task;
+    Async<int> async = tries_two_doors(log, door, next);
+    for (int i = 0; i < polls_before; ++i) ASSERT_THAT(poll(task, async), "pending");
+    door.jam();
+    ASSERT_THAT(poll(task, async), "pending")
+        << "the leaf was pending " << polls_before
+        << " times, then threw. The frame that awaits it "
+        << "catches this, and waits for the next door. An exception that comes out of poll went by "
+        << "that frame: keep it until the frame runs, and throw it there";
+    ASSERT_THAT(log, "door is jammed");
+    EXPECT_EQ(next.polls(), 1);
+    next.open(7);
+    ASSERT_THAT(poll(task, async), "ready with 7");
+    ASSERT_EQ(door.polls(), polls_before + 1) << "a leaf that threw is not asked again";
+  }
+}
+
+// Can be moved, and nothing else: not made from nothing, not copied, not assigned to.
+class Awkward {
+ public:
+  explicit Awkward(Token token) noexcept : token_(std::move(token)) {}
+  Awkward(Awkward&&) = default;
+  Awkward(const Awkward&) = delete;
+  Awkward& operator=(const Awkward&) = delete;
+  Awkward& operator=(Awkward&&) = delete;
+
+ private:
+  Token token_;
+};
+
+class AwkwardLeaf {
+ public:
+  using Output = Awkward;
+
+  explicit AwkwardLeaf(Token token) noexcept : token_(std::move(token)) {}
+  Poll<Awkward> poll(Context&) { return Awkward(std::move(token_)); }
+
+ private:
+  Token token_;
+};
+Async<Awkward> makes_awkward(Token token) { co_return co_await AwkwardLeaf(std::move(token)); }
+
+// Bug it is here for: an output that is copied or assigned, or of which a part stays behind.
+TEST(Async, OutputThatCanOnlyBeMoved) {
+  LifeCounter life("output");
+  TestTask task;
+  Async<Awkward> async = makes_awkward(life.token());
+  {
+    const Poll<Awkward> result = task.poll(async);
+    EXPECT_TRUE(result.is_ready());
+    EXPECT_EQ(life.live(), 1);
+  }
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(life.destroyed_twice(), 0);
+}
+
+// --- A child ------------------------------------------------------------------------------------
+
+Async<int> adds_two_children(Log& log, Door& a, Door& b) {
   int sum = 0;
-  for (Door* door : {&a, &b, &c}) {
-    sum += co_await logs_around(log, *door);
-    log.push_back("sum " + std::to_string(sum));
+  for (Door* door : {&a, &b}) {
+    Async<int> child = logs_around(log, *door);
+    Async<int> moved = std::move(child);  // Not polled yet, so it may still be moved.
+    sum += co_await moved;
+    note(log, "sum " + std::to_string(sum));
   }
   co_return sum;
 }
 
+// Bugs it is here for: a child that is never run; a parent that is not resumed when its child has
+// ended.
 TEST(Async, AwaitsOneChildAfterAnother) {
   Log log;
-  Door a("a"), b("b"), c("c");
+  Door a("a"), b("b");
   TestTask task;
-  Async<int> async = adds_three_children(log, a, b, c);
-  EXPECT_THAT(task.poll(async), IsPending());
+  Async<int> async = adds_two_children(log, a, b);
+  EXPECT_THAT(poll(task, async), "pending");
+  EXPECT_THAT(log, "before") << "the child runs in the poll that awaits it";
   a.open(1);
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_EQ(c.polls(), 0);
+  EXPECT_THAT(poll(task, async), "pending");
+  EXPECT_EQ(b.polls(), 1) << "the parent goes on in the poll in which its child ended";
   b.open(2);
-  c.open(3);
-  EXPECT_THAT(task.poll(async), IsReadyWith(6));
-  EXPECT_THAT(log, ElementsAre("before", "after", "sum 1", "before", "after", "sum 3", "before",
-                               "after", "sum 6"));
-}
-
-Async<int> fibonacci(int n) {
-  if (n < 2) co_return n;
-  const int a = co_await fibonacci(n - 1);
-  co_return a + co_await fibonacci(n - 2);
-}
-
-TEST(Async, ATreeOfChildren) {
-  TestTask task;
-  Async<int> async = fibonacci(12);
-  EXPECT_THAT(task.poll(async), IsReadyWith(144));
-}
-
-Async<int> awaits_named_ones(Log& log, Door& door) {
-  Async<int> child = logs_around(log, door);
-  Async<int> moved = std::move(child);  // Not polled yet, so it may still be moved.
-  log.push_back("made");
-  Through leaf(door);
-  const int a = co_await leaf;
-  const int b = co_await moved;
-  co_return 10 * a + b;
-}
-
-TEST(Async, AwaitsVariablesAndTemporaries) {
-  Log log;
-  Door door;
-  TestTask task;
-  Async<int> async = awaits_named_ones(log, door);
-  EXPECT_THAT(task.poll(async), IsPending());
-  door.open(3);
-  EXPECT_THAT(task.poll(async), IsReadyWith(33));
-  EXPECT_THAT(log, ElementsAre("made", "before", "after"));
+  EXPECT_THAT(poll(task, async), "ready with 3");
+  EXPECT_THAT(log, "before, after, sum 1, before, after, sum 3");
 }
 
 Async<int> awaits(Async<int>& other) { co_return 10 * co_await other; }
@@ -418,406 +380,43 @@ TEST(Async, AwaitsAnAsyncThatWasPolledBefore) {
   Door door;
   TestTask earlier("earlier"), task;
   Async<int> inner = logs_around(log, door);
-  EXPECT_THAT(earlier.poll(inner), IsPending());
+  EXPECT_THAT(poll(earlier, inner), "pending");
 
   Async<int> outer = awaits(inner);
-  EXPECT_THAT(task.poll(outer), IsPending());
-  EXPECT_EQ(door.polls(), 2);
+  ASSERT_THAT(poll(task, outer), "pending")
+      << "the child was polled before it was awaited: it has a stack and a leaf of its own, so it "
+         "is polled as any future is, and not resumed";
+  EXPECT_EQ(door.polls(), 2) << "awaiting it polls it, and it asks its leaf";
   door.open(7);
   EXPECT_EQ(earlier.wakes(), 0);
   EXPECT_EQ(task.wakes(), 1);
-  EXPECT_THAT(task.poll(outer), IsReadyWith(70));
+  EXPECT_THAT(poll(task, outer), "ready with 70");
   EXPECT_EQ(door.polls(), 3);
-  EXPECT_THAT(log, ElementsAre("before", "after"));
+  EXPECT_THAT(log, "before, after");
 }
 
-Async<std::string> awaits_twice(Log& log) {
+Async<int> awaits_twice(Log& log) {
   Async<int> child = logs_and_returns(log, 1);
   co_await child;
   try {
-    co_await child;
+    co_return co_await child;
   } catch (const std::logic_error&) {
-    co_return "caught";
+    co_return 2;
   }
-  co_return "the second await returned";
 }
 
+// Bug it is here for: a child without a frame that is pushed all the same.
 TEST(Async, AwaitingOneThatHasEndedThrowsInTheAwaitingFrame) {
   Log log;
   TestTask task;
-  Async<std::string> async = awaits_twice(log);
-  EXPECT_THAT(task.poll(async), IsReadyWith("caught"));
-  EXPECT_THAT(log, ElementsAre("ran"));
+  Async<int> async = awaits_twice(log);
+  EXPECT_THAT(poll(task, async), "ready with 2")
+      << "the second co_await of a child that has ended throws std::logic_error, and the frame "
+         "that awaits catches it";
+  EXPECT_THAT(log, "ran");
 }
-
-// Two futures at once, one poll each per poll: what a combinator does.
-class Both {
- public:
-  using Output = int;
-
-  Both(Async<int> a, Async<int> b) noexcept : a_(std::move(a)), b_(std::move(b)) {}
-
-  Poll<int> poll(Context& cx) {
-    poll_one(a_, first_, cx);
-    poll_one(b_, second_, cx);
-    if (!first_.has_value() || !second_.has_value()) return kPending;
-    return *first_ + *second_;
-  }
-
- private:
-  static void poll_one(Async<int>& future, std::optional<int>& result, Context& cx) {
-    if (result.has_value()) return;
-    Poll<int> answer = future.poll(cx);
-    if (answer.is_ready()) result = std::move(answer).take();
-  }
-
-  Async<int> a_, b_;
-  std::optional<int> first_, second_;
-};
-
-Async<int> sum_of_leaves(std::vector<std::unique_ptr<Door>>& doors, std::size_t from,
-                         std::size_t to, Token token) {
-  if (to - from == 1) co_return co_await Through(*doors[from]);
-  const std::size_t half = from + (to - from) / 2;
-  Both both(sum_of_leaves(doors, from, half, token), sum_of_leaves(doors, half, to, token));
-  co_return co_await both;
-}
-
-// Bug it is here for: one stack shared by all that a task runs. A combinator's children have one
-// each, else the second child's leaf takes the place of the first one's.
-TEST(Async, JoinsSixDeep) {
-  LifeCounter life("frame");
-  std::vector<std::unique_ptr<Door>> doors;
-  for (int i = 0; i < 64; ++i) doors.push_back(std::make_unique<Door>(std::to_string(i)));
-  TestTask task;
-  {
-    Async<int> async = sum_of_leaves(doors, 0, 64, life.token());
-    EXPECT_THAT(task.poll(async), IsPending());
-    for (std::size_t i = 0; i < 63; ++i) {
-      doors[(i * 37) % 64]->open(1);
-      EXPECT_THAT(task.poll(async), IsPending());
-    }
-    doors[(63 * 37) % 64]->open(1);
-    EXPECT_THAT(task.poll(async), IsReadyWith(64));
-    EXPECT_EQ(life.live(), 0);
-  }
-  for (std::size_t i = 0; i < 64; ++i) {
-    EXPECT_EQ(doors[(i * 37) % 64]->polls(), static_cast<int>(i) + 2) << "door " << (i * 37) % 64;
-  }
-  EXPECT_EQ(life.destroyed_twice(), 0);
-}
-
-// --- What a coroutine may return ----------------------------------------------------------------
-
-Async<void> sets(bool& done, Door& door) {
-  co_await Through(door);
-  done = true;
-}
-Async<> awaits_a_void_child(bool& done, Door& door) { co_await sets(done, door); }
-
-TEST(Async, Void) {
-  Door door;
-  bool done = false;
-  TestTask task;
-  Async<> async = awaits_a_void_child(done, door);
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_FALSE(done);
-  door.open(0);
-  EXPECT_THAT(task.poll(async), IsReady());
-  EXPECT_TRUE(done);
-  EXPECT_THROW((void)task.poll(async), std::logic_error);
-}
-
-// Can be moved, and nothing else: not made from nothing, not copied, not assigned to.
-class Awkward {
- public:
-  explicit Awkward(int v) noexcept : value(v) {}
-  Awkward(Awkward&&) = default;
-  Awkward(const Awkward&) = delete;
-  Awkward& operator=(const Awkward&) = delete;
-  Awkward& operator=(Awkward&&) = delete;
-
-  const int value;
-};
-
-Async<Awkward> makes_awkward(Door& door) {
-  const int value = co_await Through(door);
-  co_return Awkward(value);
-}
-Async<Awkward> passes_awkward_on(Door& door) {
-  Awkward awkward = co_await makes_awkward(door);
-  co_return awkward;
-}
-
-TEST(Async, OutputThatCanOnlyBeMoved) {
-  Door door;
-  TestTask task;
-  Async<Awkward> async = passes_awkward_on(door);
-  EXPECT_THAT(task.poll(async), IsPending());
-  door.open(5);
-  Poll<Awkward> result = task.poll(async);
-  ASSERT_THAT(result, IsReady());
-  EXPECT_EQ(std::move(result).take().value, 5);
-}
-
-Async<std::string> makes_text(const char* text) { co_return text; }
-Async<std::unique_ptr<std::string>> boxes_text() {
-  co_return std::make_unique<std::string>(co_await makes_text("converted"));
-}
-
-TEST(Async, OutputIsConvertedAsAReturnValueIs) {
-  TestTask task;
-  Async<std::unique_ptr<std::string>> async = boxes_text();
-  Poll<std::unique_ptr<std::string>> result = task.poll(async);
-  ASSERT_THAT(result, IsReady());
-  EXPECT_EQ(*std::move(result).take(), "converted");
-}
-
-Async<Token> returns_token(Token token) { co_return token; }
-
-// Bug it is here for: an output that is copied out, so that one stays behind.
-TEST(Async, OutputLeavesNoCopyBehind) {
-  LifeCounter life("output");
-  TestTask task;
-  Async<Token> async = returns_token(life.token());
-  {
-    Poll<Token> result = task.poll(async);
-    EXPECT_THAT(result, IsReady());
-    EXPECT_EQ(life.live(), 1);
-  }
-  EXPECT_EQ(life.live(), 0);
-  EXPECT_EQ(life.destroyed_twice(), 0);
-}
-
-// --- Exceptions ---------------------------------------------------------------------------------
-
-Async<int> throws_after(Door& door, Token) {
-  co_await Through(door);
-  throw std::runtime_error("thrown by the body");
-}
-
-// Bugs it is here for: an exception that ends the program, or is lost; a frame kept for its sake.
-TEST(Async, PollThrowsWhatTheBodyThrew) {
-  LifeCounter life("frame");
-  Door door;
-  TestTask task;
-  Async<int> async = throws_after(door, life.token());
-  EXPECT_THAT(task.poll(async), IsPending());
-  door.open(0);
-  EXPECT_THROW((void)task.poll(async), std::runtime_error);
-  EXPECT_EQ(life.live(), 0) << "when poll throws, the frame is gone";
-  EXPECT_THROW((void)task.poll(async), std::logic_error) << "it has ended";
-  EXPECT_EQ(life.destroyed_twice(), 0);
-}
-
-Async<void> throws_from_void() {
-  throw std::runtime_error("thrown by the body");
-  co_return;
-}
-
-TEST(Async, PollThrowsWhatAVoidBodyThrew) {
-  TestTask task;
-  Async<> async = throws_from_void();
-  EXPECT_THROW((void)task.poll(async), std::runtime_error);
-}
-
-Async<int> lets_it_pass(Log& log, Door& door, Token token) {
-  const Farewell local(log, "local of the frame between");
-  co_return co_await throws_after(door, std::move(token));
-}
-
-Async<std::string> catches(Log& log, Door& door, Token token, Door& next) {
-  try {
-    co_await lets_it_pass(log, door, std::move(token));
-  } catch (const std::runtime_error& e) {
-    log.push_back(std::string("caught: ") + e.what());
-  }
-  const int value = co_await Through(next);  // The frame goes on as if nothing had been.
-  co_return "went on with " + std::to_string(value);
-}
-
-TEST(Async, AnExceptionPassesThroughFramesToTheOneThatCatches) {
-  LifeCounter life("frame that threw");
-  Log log;
-  Door door("door"), next("next");
-  TestTask task;
-  Async<std::string> async = catches(log, door, life.token(), next);
-  EXPECT_THAT(task.poll(async), IsPending());
-  door.open(0);
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_THAT(log, ElementsAre("local of the frame between", "caught: thrown by the body"));
-  EXPECT_EQ(life.live(), 0);
-  EXPECT_EQ(next.polls(), 1);
-  next.open(7);
-  EXPECT_THAT(task.poll(async), IsReadyWith("went on with 7"));
-  EXPECT_EQ(life.destroyed_twice(), 0);
-}
-
-Async<int> tries_two_doors(Log& log, Door& door, Door& next) {
-  try {
-    co_await Through(door);
-  } catch (const std::runtime_error& e) {
-    log.push_back(e.what());
-  }
-  co_return co_await Through(next);
-}
-
-// Bug it is here for: an exception of a leaf's later poll, thrown through the loop inside poll. It
-// then passes by the frame that awaits the leaf, and this frame's catch never sees it.
-TEST(Async, ALeafThatThrowsIsCaughtByTheFrameThatAwaitsIt) {
-  for (const int polls_before : {0, 1, 3}) {
-    SCOPED_TRACE("the leaf was pending " + std::to_string(polls_before) + " times before");
-    Log log;
-    Door door("door"), next("next");
-    TestTask task;
-    Async<int> async = tries_two_doors(log, door, next);
-    for (int i = 0; i < polls_before; ++i) EXPECT_THAT(task.poll(async), IsPending());
-    door.jam();
-    EXPECT_THAT(task.poll(async), IsPending());
-    EXPECT_THAT(log, ElementsAre("door is jammed"));
-    EXPECT_EQ(next.polls(), 1);
-    next.open(7);
-    EXPECT_THAT(task.poll(async), IsReadyWith(7));
-    EXPECT_EQ(door.polls(), polls_before + 1) << "a leaf that threw is not asked again";
-  }
-}
-
-TEST(Async, PollThrowsWhatALeafThrewAndNobodyCaught) {
-  for (const int polls_before : {0, 2}) {
-    SCOPED_TRACE("the leaf was pending " + std::to_string(polls_before) + " times before");
-    Log log;
-    Door door;
-    TestTask task;
-    Async<int> async = three_inside(log, door);
-    for (int i = 0; i < polls_before; ++i) EXPECT_THAT(task.poll(async), IsPending());
-    door.jam();
-    EXPECT_THROW((void)task.poll(async), std::runtime_error);
-    EXPECT_THROW((void)task.poll(async), std::logic_error);
-    EXPECT_EQ(door.polls(), polls_before + 1);
-  }
-}
-
-// --- The life of frames -------------------------------------------------------------------------
 
 Async<int> waits_with(Token, Door& door) { co_return co_await Through(door); }
-
-// Bug it is here for: a frame that only its own end destroys.
-TEST(Async, DroppedBeforeItsFirstPoll) {
-  LifeCounter life("parameter");
-  Door door;
-  {
-    const Async<int> async = waits_with(life.token(), door);
-    EXPECT_EQ(life.live(), 1);
-  }
-  EXPECT_EQ(life.live(), 0);
-  EXPECT_EQ(life.destroyed_twice(), 0);
-  EXPECT_EQ(door.polls(), 0);
-}
-
-TEST(Async, MovedBeforeItsFirstPoll) {
-  LifeCounter life("parameter");
-  Door door;
-  TestTask task;
-  {
-    Async<int> first = waits_with(life.token(), door);
-    auto second = std::make_unique<Async<int>>(std::move(first));
-    std::vector<Async<int>> all;
-    all.push_back(std::move(*second));
-    second.reset();
-    EXPECT_EQ(life.live(), 1);
-    EXPECT_THROW((void)task.poll(first), std::logic_error) << "a moved-from Async has no frame";
-    EXPECT_THAT(task.poll(all.front()), IsPending());
-    door.open(7);
-    EXPECT_THAT(task.poll(all.front()), IsReadyWith(7));
-  }
-  EXPECT_EQ(life.live(), 0);
-  EXPECT_EQ(life.destroyed_twice(), 0);
-}
-
-Async<int> inner_of_three(Log& log, Door& door, Farewell) {
-  const Farewell local(log, "inner local");
-  co_return co_await Through(door);
-}
-Async<int> middle_of_three(Log& log, Door& door, Farewell) {
-  const Farewell local(log, "middle local");
-  co_return co_await inner_of_three(log, door, Farewell(log, "inner parameter"));
-}
-Async<int> outer_of_three(Log& log, Door& door, Farewell) {
-  const Farewell local(log, "outer local");
-  co_return co_await middle_of_three(log, door, Farewell(log, "middle parameter"));
-}
-
-// Bugs it is here for: only the outermost frame destroyed; or the outermost first, so that an inner
-// frame's destructors see locals of the frame that awaits it which are gone.
-TEST(Async, DroppedHalfWayDestroysTheInnermostFrameFirst) {
-  Log log;
-  Door door;
-  TestTask task;
-  {
-    Async<int> async = outer_of_three(log, door, Farewell(log, "outer parameter"));
-    EXPECT_THAT(task.poll(async), IsPending());
-    EXPECT_THAT(log, IsEmpty());
-    EXPECT_TRUE(door.has_waiter());
-    step("the task drops its future");
-  }
-  EXPECT_THAT(log, ElementsAre("inner local", "inner parameter", "middle local", "middle parameter",
-                               "outer local", "outer parameter"));
-  EXPECT_FALSE(door.has_waiter()) << "dropping a future takes back what it registered";
-  EXPECT_EQ(task.live(), 1);
-}
-
-TEST(Async, DroppedWhenOnlyTheInnerFramesHaveEnded) {
-  Log log;
-  Door a("a"), b("b"), c("c");
-  LifeCounter life("frame");
-  TestTask task;
-  const auto two_steps = [](Token token, Door& first, Door& second) -> Async<int> {
-    co_await waits_with(token, first);
-    co_return co_await waits_with(token, second);
-  };
-  {
-    Async<int> async = two_steps(life.token(), a, b);
-    EXPECT_THAT(task.poll(async), IsPending());
-    EXPECT_EQ(life.live(), 2);
-    a.open(1);
-    EXPECT_THAT(task.poll(async), IsPending());
-    EXPECT_EQ(life.live(), 2) << "the first child is gone, the second is there";
-  }
-  EXPECT_EQ(life.live(), 0);
-  EXPECT_EQ(life.destroyed_twice(), 0);
-}
-
-Async<int> never_awaits(Log& log, Token token, Door& door) {
-  const Async<int> forgotten = waits_with(std::move(token), door);
-  log.push_back("not awaited");
-  co_return 1;
-}
-
-TEST(Async, AChildThatNobodyAwaitsIsDroppedUnrun) {
-  Log log;
-  LifeCounter life("frame");
-  Door door;
-  TestTask task;
-  Async<int> async = never_awaits(log, life.token(), door);
-  EXPECT_THAT(task.poll(async), IsReadyWith(1));
-  EXPECT_EQ(life.live(), 0);
-  EXPECT_EQ(life.destroyed_twice(), 0);
-  EXPECT_EQ(door.polls(), 0);
-}
-
-// Bug it is here for: a frame that lives as long as its Async. Its parameters live on with it, and
-// a task that waits for one of them to go (the other end of a channel) waits for ever.
-TEST(Async, WhenPollIsReadyTheFrameAndItsParametersAreGone) {
-  LifeCounter life("parameter");
-  Door door;
-  TestTask task;
-  Async<int> async = waits_with(life.token(), door);
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_EQ(life.live(), 1);
-  door.open(7);
-  EXPECT_THAT(task.poll(async), IsReadyWith(7));
-  EXPECT_EQ(life.live(), 0);
-}
 
 Async<int> counts_after_its_child(LifeCounter& life, Door& door) {
   Async<int> child = waits_with(life.token(), door);
@@ -825,62 +424,17 @@ Async<int> counts_after_its_child(LifeCounter& life, Door& door) {
   co_return life.live();
 }
 
+// Bug it is here for: a child's frame that nobody owns once its Async gave it away.
 TEST(Async, WhenAChildHasBeenAwaitedItsFrameIsGone) {
   LifeCounter life("parameter of the child");
   Door door;
   TestTask task;
   Async<int> async = counts_after_its_child(life, door);
-  EXPECT_THAT(task.poll(async), IsPending());
+  EXPECT_THAT(poll(task, async), "pending");
   door.open(7);
-  EXPECT_THAT(task.poll(async), IsReadyWith(0));
+  EXPECT_THAT(poll(task, async), "ready with 0")
+      << "the child has ended and was awaited, and this many of its parameters still live";
   EXPECT_EQ(life.destroyed_twice(), 0);
-}
-
-// --- The native stack ---------------------------------------------------------------------------
-// 8 MB of stack hold fewer than 150,000 of the smallest call frames that could stand for one await.
-
-Async<int> adds_one(int value) { co_return value + 1; }
-
-Async<int> awaits_in_a_loop(int times) {
-  int sum = 0;
-  for (int i = 0; i < times; ++i) sum = co_await adds_one(sum);
-  co_return sum;
-}
-
-// Bug it is here for: a frame that resumes its parent, which awaits the next child, which resumes …
-TEST(AsyncStack, AMillionChildrenOneAfterAnother) {
-  TestTask task;
-  Async<int> async = awaits_in_a_loop(1'000'000);
-  EXPECT_THAT(task.poll(async), IsReadyWith(1'000'000));
-}
-
-Async<int> chain(int length, Door& door) {
-  if (length == 0) co_return co_await Through(door);
-  co_return 1 + co_await chain(length - 1, door);
-}
-
-// Bug it is here for: a frame that resumes its child, which awaits a child, which resumes …
-TEST(AsyncStack, AChainOfChildrenThatAllComplete) {
-  Door door;
-  TestTask task;
-  Async<int> async = chain(200'000, door);
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_THAT(task.poll(async), IsPending());
-  EXPECT_EQ(door.polls(), 2);
-  door.open(0);
-  EXPECT_THAT(task.poll(async), IsReadyWith(200'000));
-}
-
-// Bug it is here for: a frame destroyed by the destructor of the frame that awaits it.
-TEST(AsyncStack, AMillionSuspendedFramesAreDropped) {
-  Door door;
-  TestTask task;
-  {
-    Async<int> async = chain(1'000'000, door);
-    EXPECT_THAT(task.poll(async), IsPending());
-    EXPECT_EQ(door.polls(), 1);
-  }
-  EXPECT_FALSE(door.has_waiter());
 }
 
 }  // namespace
