@@ -8,8 +8,13 @@
 // resumes the innermost frame only once the leaf is ready. So a needless wake costs one poll of one
 // leaf and resumes nothing, and a coroutine keeps the same contract as a future written by hand.
 //
-//   poll() ──> leaf set? ──yes──> poll the leaf ──pending──> return pending
-//                 │ no                  │ ready
+//   poll() ──> first poll? ──yes──> push the own frame: it is the innermost one
+//                 │ no                         │
+//                 ├────────────────────────────┘
+//                 v
+//              leaf set? ──yes──> poll the leaf ──pending──> return pending
+//                 │ no                  │ ready, or it threw:
+//                 │                     │ there is no leaf any more
 //                 └──────────┬──────────┘
 //                            v
 //              ┌──> resume the innermost frame
@@ -18,7 +23,7 @@
 //              ├─────────────┼──────────────────────────────────────────────────────────────────┘
 //              │             ├─ it has ended:  its parent is the innermost frame now ─┐
 //              ├─────────────┼────────────────────────────────────────────────────────┘
-//              │             ├─ it has ended and has no parent:  return ready
+//              │             ├─ it has ended and has no parent:  finish, and return ready or throw
 //              │             └─ it awaits a pending future:  that is the leaf, return pending
 //
 // The loop is called a trampoline: frames never call each other, they suspend and let the loop
@@ -29,11 +34,19 @@
 // thread orders the two.
 //
 // Invariants
-//   1. While a stack is suspended, top_ is its innermost frame, and leaf_ what that frame awaits.
+//   1. While a stack is suspended, stack_.top is its innermost frame, and stack_.leaf what that
+//      frame awaits. stack_.context is set at the start of every poll, and valid during it.
 //   2. A frame belongs to the Async that made it until it is pushed on a stack; from then on to the
-//      stack. It is destroyed exactly once, an inner frame before the one that awaits it.
+//      stack. It is destroyed exactly once, whether it returned, threw or was dropped half-way; an
+//      inner frame before the one that awaits it.
 //   3. An Async does not move after its first poll: its frames point to the stack inside it.
 //   4. When poll() returns ready, or throws, the frame is gone, with its parameters and locals.
+//
+// Write it in this order; the tests are in the same one.
+//   1. A frame that awaits nothing: Async::poll with one resume(), FinalAwaiter,
+//      unhandled_exception, finish, the move and the destructor.
+//   2. A leaf: FutureAwaiter, and what poll does with a leaf.
+//   3. A child: ChildAwaiter, and the loops in poll and in the destructor.
 //
 // The shape of the idea: Rust's async fn; the promise and awaiter types: C++20's coroutines.
 #pragma once
@@ -71,7 +84,7 @@ class FrameBase;
 struct AsyncStack {
   FrameBase* top = nullptr;    // The innermost frame; null when the outermost has ended.
   Leaf* leaf = nullptr;        // What `top` waits for; null while it can run.
-  Context* context = nullptr;  // Of the poll in progress.
+  Context* context = nullptr;  // Of the poll in progress. Async::poll sets it, each time.
 };
 
 // What every promise has, whatever its T.
@@ -156,6 +169,7 @@ class FutureAwaiter final : public Leaf {
   }
 
   // Called when await_ready() said false. Control is then back in Async::poll, after its resume().
+  // The awaiter lives in the frame: its address is good until the frame goes on.
   void await_suspend(std::coroutine_handle<>) noexcept {
     // BEGIN SOLUTION 1.8
     stack_.leaf = this;
@@ -187,6 +201,7 @@ class FutureAwaiter final : public Leaf {
  private:
   F& future_;
   AsyncStack& stack_;
+  // Filled with emplace(): an output may be movable and still not assignable.
   std::optional<Poll<OutputOf<F>>> result_;
   std::exception_ptr error_;
 };
@@ -212,8 +227,8 @@ class ChildAwaiter {
   std::coroutine_handle<Promise<T>> pushed_;  // Null when the child is awaited as a leaf.
 };
 
-// Moves the output out of an ended frame and destroys the frame, in this order; rethrows what its
-// body threw.
+// Moves the output out of an ended frame, or throws what its body threw; and destroys the frame
+// after that, on every way out: also when the move throws.
 template <class T>
 T finish(std::coroutine_handle<Promise<T>> ended);
 
