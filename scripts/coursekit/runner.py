@@ -287,26 +287,37 @@ class Pool:
         self._width = width
         self._limits = limits
         self._scratch = scratch
-        self._waiting: deque[tuple[list[str], Callable[[Ended], None]]] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
         self._running: dict[int, _Running] = {}
         self._selector = selectors.DefaultSelector()
         self._environment = test_environment()
 
     def submit(
-        self, command: list[str], done: Callable[[Ended], None], *, soon: bool = False
+        self,
+        command: list[str],
+        done: Callable[[Ended], None],
+        *,
+        soon: bool = False,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`soon`: before everything that waits already."""
+        """`soon`: before everything that waits already. `given_up`, asked when its turn has come and
+        answering True, has seen to it that nobody waits for the process."""
+
+        def start() -> None:
+            if not given_up():
+                self._start(command, done)
+
         if soon:
-            self._waiting.appendleft((command, done))
+            self._waiting.appendleft(start)
         else:
-            self._waiting.append((command, done))
+            self._waiting.append(start)
 
     def run(self) -> None:
         """Until nothing is left. Whatever happens, no process is left behind."""
         try:
             while self._waiting or self._running:
                 while self._waiting and self._has_room():
-                    self._start(*self._waiting.popleft())
+                    self._waiting.popleft()()
                 self._turn()
         finally:
             for running in self._running.values():
@@ -443,6 +454,7 @@ class _GroupRun:
         self._stage = -1
         self._left = 0
         self._slots: list[list[TestResult | None]] = []
+        self._hung = False
         self.results: list[TestResult] = []
 
     def next_stage(self) -> None:
@@ -503,9 +515,18 @@ class _GroupRun:
     def _submit(self, index: int, number: int, name: str, binary: Binary) -> None:
         def ended(end: Ended) -> None:
             result = judge(name, binary.kind, end)
+            self._hung = self._hung or result.state == "hang"
             self._slots[index][number] = result
             self._owner.one_done(binary, result)
             self._one_less()
+
+        def given_up() -> bool:
+            # One endless loop is often in the way of every test: its neighbours would each spend the
+            # whole allowance of CPU time only to say the same.
+            if self._hung:
+                self._owner.known -= 1
+                self._one_less()
+            return self._hung
 
         command = [
             *self._owner.prefix(binary),
@@ -513,7 +534,7 @@ class _GroupRun:
             f"--gtest_filter={name}",
             "--gtest_color=no",
         ]
-        self._owner.pool.submit(command, ended)
+        self._owner.pool.submit(command, ended, given_up=given_up)
 
     def _one_less(self) -> None:
         self._left -= 1

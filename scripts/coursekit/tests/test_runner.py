@@ -52,6 +52,13 @@ def run(folder: Path, body: str, limits: Limits = Limits()) -> dict[str, runner.
     return {result.name: result for result in runner.run_groups([group], limits=limits)["1.1"]}
 
 
+_HANGS = """
+def T_Hangs():
+    event(event="hang", test=name, report="thread 1 waits in park()")
+    os._exit(43)
+"""
+
+
 def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
     results = run(
         tmp_path,
@@ -62,9 +69,6 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
             end(False)
         def T_Unwritten():
             sys.stderr.write("exercise 1.6 is not written yet\\n"); sys.stderr.flush(); os._exit(42)
-        def T_Hangs():
-            event(event="hang", test=name, report="thread 1 waits in park()")
-            os._exit(43)
         def T_Dies(): os.kill(os.getpid(), 11)
         def T_Sanitized():
             sys.stderr.write("SUMMARY: AddressSanitizer: heap-use-after-free a.h:3 in f\\n"); sys.stderr.flush(); os._exit(44)
@@ -80,6 +84,7 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
         def T_ExitsStrangely(): os._exit(9)
         """,
     )
+    results |= run(tmp_path, _HANGS)
     assert {name.partition(".")[2]: result.state for name, result in results.items()} == {
         "Passes": "pass",
         "Fails": "fail",
@@ -205,6 +210,17 @@ def test_tests_that_hang_wait_side_by_side(tmp_path: Path) -> None:
     group = Group("1.1", ((Binary(binary(tmp_path, "one_test", body), "unit"),),))
     results = runner.run_groups([group], width=2, limits=Limits(tick_seconds=0.05))["1.1"]
     assert [result.state for result in results] == ["pass"] * 12
+
+
+def test_after_a_hang_the_other_tests_of_the_exercise_are_left_out(tmp_path: Path) -> None:
+    body = _HANGS + "def T_Passes(): end(True)\n"
+    group = Group("1.1", ((Binary(binary(tmp_path, "one_test", body), "unit"),),))
+    other = Group(
+        "1.2", ((Binary(binary(tmp_path, "other_test", "def T_Runs(): end(True)"), "unit"),),)
+    )
+    results = runner.run_groups([group, other], width=1)
+    assert [(r.name, r.state) for r in results["1.1"]] == [("Suite.Hangs", "hang")]
+    assert [(r.name, r.state) for r in results["1.2"]] == [("Suite.Runs", "pass")]
 
 
 def test_the_longest_test_starts_first(tmp_path: Path) -> None:

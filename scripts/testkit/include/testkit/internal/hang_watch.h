@@ -4,7 +4,7 @@
 // cannot cause it:
 //   * all other threads (and those of child processes) are asleep and used no CPU, in each of
 //     30 samples that are 100 ms apart: nothing in here will ever wake them;
-//   * this process used more than RT_TEST_CPU_SECONDS (60 unless set) of CPU in one test.
+//   * this process used more than RT_TEST_CPU_SECONDS (20 unless set) of CPU in one test.
 //
 // It then prints what it saw, the steps so far and each thread's stack, sends the hang event, and
 // ends the process with exit code 43.
