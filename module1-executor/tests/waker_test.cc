@@ -311,10 +311,10 @@ TEST(Waker, WakeMayDestroyTheWakerItself) {
 // Bug it is here for: assignment that drops the old reference while it still holds it. What the
 // drop calls would see it there, and use it or drop it again.
 TEST(Waker, AssignmentLetsGoOfTheOldReferenceBeforeItIsDropped) {
+  bool was_looked_at = false, held_the_old_one = false;
   CountingWaker old_counter("old"), new_counter("new");
   Waker waker = old_counter.waker();
   const Waker another_old = waker.clone();
-  bool was_looked_at = false, held_the_old_one = false;
   old_counter.on_drop([&] {
     if (std::exchange(was_looked_at, true)) return;  // The other one's drop, at the test's end.
     step("the drop looks back at the waker that is being assigned to");

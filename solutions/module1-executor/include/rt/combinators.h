@@ -267,8 +267,7 @@ class [[nodiscard]] RaceAll {
   // Throws std::logic_error when polled after it was ready, or when there is nobody to win.
   Poll<Output> poll(Context& cx) {
     // BEGIN SOLUTION 1.5
-    if (racers_.empty())
-      throw std::logic_error("race_all: no racers, or polled after it was ready");
+    if (racers_.empty()) throw std::logic_error("race_all: of nothing, or polled after ready");
     for (std::size_t i = 0; i < racers_.size(); ++i) {
       Poll<OutputOf<F>> result = racers_[i].poll(cx);
       if (result.is_pending()) continue;
