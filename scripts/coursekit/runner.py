@@ -72,6 +72,7 @@ class Group:
     key: str
     stages: tuple[tuple[Binary, ...], ...]
     only: frozenset[str] | None = None  # the tests to run, by their names in the source; else all
+    until_failure: bool = False  # one test that fails is enough: the rest is left out
 
 
 @dataclass(frozen=True)
@@ -454,7 +455,7 @@ class _GroupRun:
         self._stage = -1
         self._left = 0
         self._slots: list[list[TestResult | None]] = []
-        self._hung = False
+        self._decided = False
         self.results: list[TestResult] = []
 
     def next_stage(self) -> None:
@@ -515,18 +516,19 @@ class _GroupRun:
     def _submit(self, index: int, number: int, name: str, binary: Binary) -> None:
         def ended(end: Ended) -> None:
             result = judge(name, binary.kind, end)
-            self._hung = self._hung or result.state == "hang"
+            # One endless loop is often in the way of every test: its neighbours would each spend the
+            # whole allowance of CPU time only to say the same.
+            enough = ("hang", "fail", "crash") if self._group.until_failure else ("hang",)
+            self._decided = self._decided or result.state in enough
             self._slots[index][number] = result
             self._owner.one_done(binary, result)
             self._one_less()
 
         def given_up() -> bool:
-            # One endless loop is often in the way of every test: its neighbours would each spend the
-            # whole allowance of CPU time only to say the same.
-            if self._hung:
+            if self._decided:
                 self._owner.known -= 1
                 self._one_less()
-            return self._hung
+            return self._decided
 
         command = [
             *self._owner.prefix(binary),

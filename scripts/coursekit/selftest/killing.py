@@ -46,13 +46,15 @@ def _attack(
     built = build.build(
         bench.checkout, _CONFIGURATION, list(targets.values()), bench.ui.progress, bench.jobs
     )
+    may_hang = {mutant.name for mutant in some if mutant.expect == "hang"}
     groups = []
     for name, target in targets.items():
         if target in built.broken:
             where = check.place_and_message(bench.checkout, built.broken[target])
             yield Outcome(f"{name} compiles", where)
         else:
-            groups.append(runner.Group(name, ((binary(bench, _CONFIGURATION, target, kind),),)))
+            stage = (binary(bench, _CONFIGURATION, target, kind),)
+            groups.append(runner.Group(name, (stage,), until_failure=name not in may_hang))
     done = runner.run_groups(
         groups, lambda n, known, name: bench.ui.progress(f"killing by {name}", n, known)
     )
