@@ -145,8 +145,8 @@ int run_until_idle(LocalExecutor& executor) {
 
 // Bug it is here for: a spawn that polls. The spawner would run the task in its own middle.
 TEST(LocalExecutor, SpawnPollsNothing) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   executor.spawn(a.future());
   EXPECT_EQ(a.polls(), 0);
   EXPECT_EQ(executor.alive(), 1U);
@@ -160,8 +160,8 @@ TEST(LocalExecutor, RunOneWithoutATaskIsFalse) {
 
 // Bug it is here for: pending tasks that are polled again and again.
 TEST(LocalExecutor, PollsOnceAndThenOnlyAfterAWake) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   executor.spawn(a.future());
   EXPECT_TRUE(executor.run_one());
   EXPECT_FALSE(executor.run_one()) << "nobody has woken the task since its poll";
@@ -174,8 +174,8 @@ TEST(LocalExecutor, PollsOnceAndThenOnlyAfterAWake) {
 
 // Bug it is here for: a task that is put into the queue by each wake.
 TEST(LocalExecutor, ManyWakesAreOnePoll) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   executor.spawn(a.future());
   executor.run_one();
   a.wake();
@@ -188,8 +188,8 @@ TEST(LocalExecutor, ManyWakesAreOnePoll) {
 
 // Bug it is here for: a new task that is in the queue, but does not know it.
 TEST(LocalExecutor, AWakeBeforeTheFirstPollAddsNone) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   const Waker waker = executor.spawn(a.future());
   step("the new task is woken");
   waker.wake_by_ref();
@@ -198,8 +198,8 @@ TEST(LocalExecutor, AWakeBeforeTheFirstPollAddsNone) {
 }
 
 TEST(LocalExecutor, TheWakerThatSpawnReturnsWakesTheTask) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   Waker waker = executor.spawn(a.future());
   EXPECT_EQ(run_until_idle(executor), 1);
   EXPECT_TRUE(waker.will_wake(a.waker()));
@@ -211,8 +211,8 @@ TEST(LocalExecutor, TheWakerThatSpawnReturnsWakesTheTask) {
 // Bug it is here for: "is queued" cleared after the poll and not before it. The wake finds it set,
 // does nothing, and is lost.
 TEST(LocalExecutor, AWakeDuringThePollIsNotLost) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   a.on_poll([&](Context&) {
     if (a.polls() == 1) a.wake();
   });
@@ -224,8 +224,8 @@ TEST(LocalExecutor, AWakeDuringThePollIsNotLost) {
 }
 
 TEST(LocalExecutor, AWakeByAnotherThreadDuringThePollIsNotLost) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   a.on_poll([&](Context&) {
     if (a.polls() == 1) a.wake_on_another_thread();
   });
@@ -235,8 +235,8 @@ TEST(LocalExecutor, AWakeByAnotherThreadDuringThePollIsNotLost) {
 }
 
 TEST(LocalExecutor, ManyWakesDuringOnePollAreOnePoll) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   a.on_poll([&](Context& cx) {
     if (a.polls() > 1) return;
     a.wake();
@@ -251,9 +251,9 @@ TEST(LocalExecutor, ManyWakesDuringOnePollAreOnePoll) {
 // --- Order --------------------------------------------------------------------------------------
 
 TEST(LocalExecutor, RunsInTheOrderInWhichTasksBecameReady) {
-  LocalExecutor executor;
   Log log;
   Probe a("a", &log), b("b", &log), c("c", &log);
+  LocalExecutor executor;
   executor.spawn(a.future());
   executor.spawn(b.future());
   executor.spawn(c.future());
@@ -271,9 +271,9 @@ TEST(LocalExecutor, RunsInTheOrderInWhichTasksBecameReady) {
 
 // Bug it is here for: a task that wakes itself goes to the front, and the others starve.
 TEST(LocalExecutor, ATaskThatWakesItselfGoesToTheBack) {
-  LocalExecutor executor;
   Log log;
   Probe greedy("greedy", &log), modest("modest", &log);
+  LocalExecutor executor;
   greedy.on_poll([&](Context& cx) { cx.waker().wake_by_ref(); });
   executor.spawn(greedy.future());
   executor.spawn(modest.future());
@@ -282,9 +282,9 @@ TEST(LocalExecutor, ATaskThatWakesItselfGoesToTheBack) {
 }
 
 TEST(LocalExecutor, ATaskMaySpawnAndWakeOthers) {
-  LocalExecutor executor;
   Log log;
   Probe parent("parent", &log), other("other", &log), child("child", &log);
+  LocalExecutor executor;
   parent.on_poll([&](Context&) {
     if (parent.polls() == 1) executor.spawn(child.future());
     if (parent.polls() == 2) other.wake();
@@ -305,8 +305,8 @@ TEST(LocalExecutor, ATaskMaySpawnAndWakeOthers) {
 
 // Bug it is here for: a future that lives as long as any waker, with all that it holds.
 TEST(LocalExecutor, TheFutureIsDestroyedAtItsEndWhateverWakersAreLeft) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   const Waker spawned = executor.spawn(a.future());
   EXPECT_EQ(a.live(), 1);
   a.finish_at_next_poll();
@@ -318,8 +318,8 @@ TEST(LocalExecutor, TheFutureIsDestroyedAtItsEndWhateverWakersAreLeft) {
 // Bugs it is here for: a poll after ready; a task that comes back to life.
 TEST(LocalExecutor, AWakeAfterTheEndDoesNothing) {
   FakePark park;
-  LocalExecutor executor(park);
   Probe a("a"), b("b");
+  LocalExecutor executor(park);
   executor.spawn(a.future());
   executor.spawn(b.future());
   a.finish_at_next_poll();
@@ -334,8 +334,8 @@ TEST(LocalExecutor, AWakeAfterTheEndDoesNothing) {
 
 // Bug it is here for: the same, with the wake that put it into the queue before its end.
 TEST(LocalExecutor, AWakeDuringTheLastPollDoesNothing) {
-  LocalExecutor executor;
   Probe a("a"), b("b");
+  LocalExecutor executor;
   a.on_poll([&](Context& cx) { cx.waker().wake_by_ref(); });
   a.finish_at_next_poll();
   executor.spawn(a.future());
@@ -385,9 +385,9 @@ TEST(LocalExecutor, AFutureThatHoldsItsOwnWakerIsNotLeaked) {
 // Bugs it is here for: a destructor that runs under the executor's lock; one that runs while the
 // executor is between two states.
 TEST(LocalExecutor, AFutureThatIsDestroyedAtItsEndMayUseTheExecutor) {
-  LocalExecutor executor;
   Log log;
   Probe a("a", &log), b("b", &log), c("c", &log);
+  LocalExecutor executor;
   std::size_t alive = 0;
   a.finish_at_next_poll();
   a.on_destroy([&] {
@@ -431,8 +431,8 @@ TEST(LocalExecutor, TheFutureIsNotMovedBetweenPolls) {
 
 // Bug it is here for: an exception that leaves the task half alive.
 TEST(LocalExecutor, ATaskThatThrowsIsDroppedAndTheOthersGoOn) {
-  LocalExecutor executor;
   Probe bad("bad"), good("good");
+  LocalExecutor executor;
   bad.on_poll([&](Context& cx) {
     cx.waker().wake_by_ref();
     throw std::runtime_error("thrown by a task");
@@ -464,8 +464,8 @@ TEST(LocalExecutor, RunWithoutATaskReturnsAtOnce) {
 
 TEST(LocalExecutor, RunEndsWhenNoTaskIsLeft) {
   FakePark park;
-  LocalExecutor executor(park);
   Probe a("a"), b("b");
+  LocalExecutor executor(park);
   a.finish_at_next_poll();
   b.on_poll([&](Context& cx) {
     if (b.polls() == 3) b.finish_at_next_poll();
@@ -483,8 +483,8 @@ TEST(LocalExecutor, RunEndsWhenNoTaskIsLeft) {
 // Bug it is here for: an executor that looks again and again in place of sleeping.
 TEST(LocalExecutor, RunParksOnlyWhenNothingIsReady) {
   FakePark park;
-  LocalExecutor executor(park);
   Probe a("a"), b("b");
+  LocalExecutor executor(park);
   park.plan([&] {
     EXPECT_EQ(a.polls(), 1) << "parked although a task was ready";
     EXPECT_EQ(b.polls(), 1) << "parked although a task was ready";
@@ -508,8 +508,8 @@ TEST(LocalExecutor, RunParksOnlyWhenNothingIsReady) {
 // last moment, when park() has been called; a real parker sleeps on unless it is unparked.
 TEST(LocalExecutor, AWakeByAnotherThreadUnparks) {
   FakePark park;
-  LocalExecutor executor(park);
   Probe a("a");
+  LocalExecutor executor(park);
   park.plan([&] {
     a.finish_at_next_poll();
     a.wake_on_another_thread();
@@ -522,8 +522,8 @@ TEST(LocalExecutor, AWakeByAnotherThreadUnparks) {
 
 TEST(LocalExecutor, EachSleepIsEndedAnew) {
   FakePark park;
-  LocalExecutor executor(park);
   Probe a("a");
+  LocalExecutor executor(park);
   for (int i = 1; i <= 3; ++i) {
     park.plan([&, i] {
       if (i == 3) a.finish_at_next_poll();
@@ -540,8 +540,8 @@ TEST(LocalExecutor, EachSleepIsEndedAnew) {
 // that ends for nothing.
 TEST(LocalExecutor, WakesByItsOwnThreadUnparkNobody) {
   FakePark park;
-  LocalExecutor executor(park);
   Probe a("a"), b("b");
+  LocalExecutor executor(park);
   a.on_poll([&](Context& cx) {
     if (a.polls() == 1) cx.waker().wake_by_ref();
     if (a.polls() == 2) b.wake();
@@ -557,8 +557,8 @@ TEST(LocalExecutor, WakesByItsOwnThreadUnparkNobody) {
 // Bug it is here for: a park that returned is taken for a wake.
 TEST(LocalExecutor, AParkThatReturnsForNoReasonPollsNothing) {
   FakePark park;
-  LocalExecutor executor(park);
   Probe a("a");
+  LocalExecutor executor(park);
   for (int i = 0; i < 3; ++i) {
     park.plan([&] { EXPECT_EQ(a.polls(), 1) << "polled without a wake"; });
   }
@@ -576,8 +576,8 @@ TEST(LocalExecutor, AParkThatReturnsForNoReasonPollsNothing) {
 // Bug it is here for: a task that is ready already when the executor parks.
 TEST(LocalExecutor, ParkReturnsAtOnceWhenATaskIsReady) {
   FakePark park;
-  LocalExecutor executor(park);
   Probe a("a");
+  LocalExecutor executor(park);
   executor.spawn(a.future());
   executor.park();
   EXPECT_EQ(park.parks(), 0);
@@ -586,8 +586,8 @@ TEST(LocalExecutor, ParkReturnsAtOnceWhenATaskIsReady) {
 
 // With the parker that an executor has of its own. If the wake does not end the sleep, this hangs.
 TEST(LocalExecutor, SleepsByItselfUntilAnotherThreadWakes) {
-  LocalExecutor executor;
   Probe a("a");
+  LocalExecutor executor;
   std::thread helper;
   a.on_poll([&](Context& cx) {
     if (a.polls() == 5) return a.finish_at_next_poll();

@@ -31,8 +31,8 @@ inline constexpr int kTodoExitCode = 42;
         ::write(STDERR_FILENO, line, size < sizeof line ? size : std::strlen(line));
     static_cast<void>(written);  // Nothing can be done; the exit code says the same.
   }
-  // Not _exit(): ThreadSanitizer takes that for an ordinary end, reports the threads that still run,
-  // and changes the exit code.
+  // Not _exit(): ThreadSanitizer takes that for an ordinary end, reports the threads that still
+  // run, and changes the exit code.
   ::syscall(SYS_exit_group, kTodoExitCode);
   __builtin_unreachable();
 }
