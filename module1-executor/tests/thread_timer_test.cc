@@ -137,8 +137,8 @@ TEST(ThreadTimer, AnInfiniteTimerWaitsForEverAndCanBeDropped) {
     ThreadTimer timer(absl::InfiniteDuration());
     ASSERT_THAT(task.poll(timer), IsPending());
     ASSERT_TRUE(sleep_on(task)) << "An infinite timer is never ready.";
-    clock.advance(Hours(24 * 365 * 100));
-    ASSERT_TRUE(sleep_on(task)) << "A hundred years later an infinite timer is not ready either.";
+    clock.advance(Hours(24 * 365));
+    ASSERT_TRUE(sleep_on(task)) << "A year later an infinite timer is not ready either.";
     step("the timer is dropped");
   }
   EXPECT_EQ(task.wakes(), 0);
