@@ -35,8 +35,8 @@ class PausedClock {
     rt::clock::advance(by);
   }
 
-  // Returns when at least `n` threads are in a timed wait on the clock and have seen what time it is
-  // now: their deadline is still to come.
+  // Returns when at least `n` threads are in a timed wait on the clock and have seen what time it
+  // is now: their deadline is still to come.
   void wait_for_sleepers(std::size_t n) const {
     step("waiting until " + std::to_string(n) + (n == 1 ? " thread waits" : " threads wait") +
          " on the clock");
