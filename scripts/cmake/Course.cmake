@@ -300,6 +300,11 @@ function(course_module)
     "${COURSE_ROOT}/solutions/module*/include/rt/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc")
   file(GLOB read CONFIGURE_DEPENDS
     "${COURSE_ROOT}/module*/exercises.toml" "${COURSE_ROOT}/solutions/mutants/*.toml")
+  if(RT_MUTANTS)  # A mutant is an edit of the reference, made when CMake configures.
+    file(GLOB references CONFIGURE_DEPENDS
+      "${COURSE_ROOT}/solutions/module*/include/rt/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc")
+    list(APPEND read ${references})
+  endif()
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${read}
     "${COURSE_ROOT}/scripts/coursekit/catalog.py" "${COURSE_ROOT}/scripts/coursekit/overlay.py"
     "${COURSE_ROOT}/scripts/coursekit/mutants.py")
