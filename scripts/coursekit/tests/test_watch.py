@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from coursekit import catalog as catalogs
 from coursekit import cli, watching
 from coursekit.paths import Checkout
