@@ -420,7 +420,7 @@ def test_an_interrupt_while_building_breaks_nothing(tree: Tree, tmp_path: Path) 
     ):
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate()
+    _, err = child.communicate(timeout=60)
     assert child.returncode == 130
     assert b"Stopped" in err
     state = Path(f"/proc/{int(mark.read_text())}/stat")

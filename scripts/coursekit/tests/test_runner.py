@@ -283,7 +283,7 @@ def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
         time.sleep(0.01)
     assert tests_running()
     child.send_signal(signal.SIGINT)
-    child.communicate()
+    child.communicate(timeout=60)
     assert tests_running() == []
 
 
