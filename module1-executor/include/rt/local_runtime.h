@@ -9,6 +9,7 @@
 //   1. Tasks run inside block_on() and run_until_stalled() only, and rt::spawn() works in them. In
 //      between they wait; with the runtime they are dropped.
 //   2. What a spawned task throws is for its joiner, and harms nobody else.
+//   3. It looks for events at least once in kLookInterval polls, however much there is to run.
 //
 // The idea is Tokio's current_thread Runtime.
 #pragma once
@@ -32,10 +33,15 @@ namespace rt {
 
 class LocalRuntime final : public Scheduler {
  public:
+  // How many polls lie between two calls of Park::look(). The number is Tokio's event_interval.
+  static constexpr std::size_t kLookInterval = 61;
+
   LocalRuntime() : owned_(std::make_unique<LocalExecutor>()), executor_(*owned_) {}
   // As LocalExecutor(park).
   explicit LocalRuntime(Park& park)
-      : owned_(std::make_unique<LocalExecutor>(park)), executor_(*owned_) {}
+      : owned_(std::make_unique<LocalExecutor>(park)), executor_(*owned_), park_(&park) {}
+  explicit LocalRuntime(std::shared_ptr<Park> park)
+      : owned_(std::make_unique<LocalExecutor>(park)), executor_(*owned_), park_(park.get()) {}
 
   // Drops the tasks that are left. What they spawn while they are dropped is dropped too.
   ~LocalRuntime() override {
@@ -58,7 +64,7 @@ class LocalRuntime final : public Scheduler {
           return guest.poll(cx);
         })));
     while (!guest.result.has_value() && guest.error == nullptr) {
-      if (!executor_.run_one()) executor_.park();
+      if (!run_one()) executor_.park();
     }
     if (guest.error != nullptr) std::rethrow_exception(std::move(guest.error));
     return std::move(*guest.result).take();
@@ -70,11 +76,19 @@ class LocalRuntime final : public Scheduler {
     return spawn_on(*this, std::move(future));
   }
 
-  // Runs tasks until each one waits or has ended. Returns how many polls that took.
+  // Runs tasks until each one waits or has ended, and no event is there that it could go on with.
+  // Returns how many polls that took. Never sleeps.
   std::size_t run_until_stalled() {
     require_outside("run_until_stalled");
     const EnterScheduler inside(this);
-    return rt::run_until_stalled(executor_);
+    if (park_ == nullptr) return rt::run_until_stalled(executor_);
+    std::size_t polls = 0;
+    for (bool stalled = false; !stalled;) {
+      park_->look();
+      stalled = true;
+      for (; run_one(); stalled = false) ++polls;
+    }
+    return polls;
   }
 
   // How many tasks have not ended.
@@ -107,6 +121,16 @@ class LocalRuntime final : public Scheduler {
     std::shared_ptr<int> here = std::make_shared<int>(0);
   };
 
+  // Polls the next task, if one is ready.
+  bool run_one() {
+    if (!executor_.run_one()) return false;
+    if (park_ != nullptr && ++since_look_ == kLookInterval) {
+      since_look_ = 0;
+      park_->look();
+    }
+    return true;
+  }
+
   static void require_outside(const char* what) {
     if (current_scheduler() == nullptr) return;
     throw std::logic_error(std::string(what) +
@@ -115,7 +139,9 @@ class LocalRuntime final : public Scheduler {
   }
 
   std::unique_ptr<LocalExecutor> owned_;
-  LocalExecutor& executor_;  // *owned_, also while it is being destroyed.
+  LocalExecutor& executor_;     // *owned_, also while it is being destroyed.
+  Park* const park_ = nullptr;  // Null for the executor's own, which has no events.
+  std::size_t since_look_ = 0;  // How many polls.
 };
 
 }  // namespace rt

@@ -182,5 +182,53 @@ TEST(LocalRuntime, AParkThatThrowsLeavesNoTraces) {
   EXPECT_EQ(runtime.alive(), 0U);
 }
 
+// Has events for a task: each look brings one.
+class LooksAround final : public rt::Park {
+ public:
+  void park() override { ADD_FAILURE() << "there was always something to run"; }
+  void unpark() override {}
+  void look() override {
+    ++looks;
+    if (waker.has_value()) std::exchange(waker, std::nullopt)->wake_by_ref();
+  }
+  int looks = 0;
+  std::optional<rt::Waker> waker;
+};
+
+// Bug it is here for: events that nobody takes while there is something to run.
+TEST(LocalRuntime, LooksForEventsHoweverBusyItIs) {
+  LooksAround park;
+  LocalRuntime runtime(park);
+  bool event_came = false;
+  runtime
+      .spawn(poll_fn([&](Context& cx) -> Poll<void> {
+        event_came = park.looks > 0;
+        if (event_came) return kReady;
+        park.waker = cx.waker().clone();
+        return kPending;
+      }))
+      .detach();
+  const auto busy = [&](Context& cx) -> Poll<void> {
+    if (event_came) return kReady;
+    cx.waker().wake_by_ref();
+    return kPending;
+  };
+  runtime.block_on(poll_fn(busy));
+  EXPECT_EQ(park.looks, 1);
+}
+
+TEST(LocalRuntime, IsNotStalledWhileThereAreEvents) {
+  LooksAround park;
+  LocalRuntime runtime(park);
+  const auto three_times = [&park](Context& cx) -> Poll<void> {
+    if (park.looks == 3) return kReady;
+    park.waker = cx.waker().clone();
+    return kPending;
+  };
+  runtime.spawn(poll_fn(three_times)).detach();
+  EXPECT_EQ(runtime.run_until_stalled(), 3U);
+  EXPECT_EQ(runtime.alive(), 0U);
+}
+
 }  // namespace
 }  // namespace testkit
