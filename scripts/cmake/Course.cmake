@@ -246,13 +246,15 @@ endfunction()
 
 # course_demo(TARGET … OVERLAY … SOURCES …), as written by overlay.py. No precompiled header: a demo
 # shows that the headers of the course stand by themselves. Optimized, because some of them measure.
+# What demos share is in demo/ headers of the first module.
 function(course_demo)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OVERLAY" "SOURCES")
   course_flavour(demo flavour)
   course_flags(${flavour})
   add_executable(${arg_TARGET} ${arg_SOURCES})
   target_compile_options(${arg_TARGET} PRIVATE -O2)
-  target_include_directories(${arg_TARGET} PRIVATE "${arg_OVERLAY}")
+  target_include_directories(${arg_TARGET}
+    PRIVATE "${arg_OVERLAY}" "${COURSE_ROOT}/module0-problem/demo/include")
   target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour})
 endfunction()
 
