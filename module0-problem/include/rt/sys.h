@@ -15,8 +15,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -31,6 +37,11 @@ inline ssize_t write(int fd, const void* data, size_t size) {
   const ssize_t sent = ::send(fd, data, size, MSG_NOSIGNAL);
   if (sent >= 0 || errno != ENOTSOCK) return sent;
   return ::write(fd, data, size);
+}
+
+// Not every C library has it yet.
+inline int pidfd_open(pid_t process, unsigned flags) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, process, flags));
 }
 }  // namespace internal
 
@@ -88,6 +99,46 @@ class Calls {
   }
 
   virtual int fcntl(int fd, int command, int argument) { return ::fcntl(fd, command, argument); }
+
+  virtual int socketpair(int domain, int type, int protocol, int* fds) {
+    return ::socketpair(domain, type, protocol, fds);
+  }
+
+  virtual ssize_t recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* address,
+                           socklen_t* length) {
+    return ::recvfrom(fd, buffer, size, flags, address, length);
+  }
+
+  virtual ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* address,
+                         socklen_t length) {
+    return ::sendto(fd, data, size, flags, address, length);
+  }
+
+  virtual int epoll_create1(int flags) { return ::epoll_create1(flags); }
+
+  virtual int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* event) {
+    return ::epoll_ctl(epoll_fd, operation, fd, event);
+  }
+
+  virtual int epoll_wait(int epoll_fd, epoll_event* events, int count, int timeout_ms) {
+    return ::epoll_wait(epoll_fd, events, count, timeout_ms);
+  }
+
+  virtual int eventfd(unsigned value, int flags) { return ::eventfd(value, flags); }
+
+  virtual int eventfd_write(int fd, eventfd_t value) { return ::eventfd_write(fd, value); }
+
+  virtual int signalfd(int fd, const sigset_t* signals, int flags) {
+    return ::signalfd(fd, signals, flags);
+  }
+
+  virtual int pidfd_open(pid_t process, unsigned flags) {
+    return internal::pidfd_open(process, flags);
+  }
+
+  virtual int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
+    return ::waitid(type, id, info, options);
+  }
 };
 
 namespace internal {
@@ -183,6 +234,74 @@ inline int fcntl(int fd, int command, int argument) {
   if (Calls* const calls = internal::replaced()) [[unlikely]]
     return calls->fcntl(fd, command, argument);
   return ::fcntl(fd, command, argument);
+}
+
+inline int socketpair(int domain, int type, int protocol, int* fds) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->socketpair(domain, type, protocol, fds);
+  return ::socketpair(domain, type, protocol, fds);
+}
+
+inline ssize_t recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* address,
+                        socklen_t* length) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->recvfrom(fd, buffer, size, flags, address, length);
+  return ::recvfrom(fd, buffer, size, flags, address, length);
+}
+
+inline ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* address,
+                      socklen_t length) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->sendto(fd, data, size, flags, address, length);
+  return ::sendto(fd, data, size, flags, address, length);
+}
+
+inline int epoll_create1(int flags) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->epoll_create1(flags);
+  return ::epoll_create1(flags);
+}
+
+inline int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* event) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->epoll_ctl(epoll_fd, operation, fd, event);
+  return ::epoll_ctl(epoll_fd, operation, fd, event);
+}
+
+inline int epoll_wait(int epoll_fd, epoll_event* events, int count, int timeout_ms) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->epoll_wait(epoll_fd, events, count, timeout_ms);
+  return ::epoll_wait(epoll_fd, events, count, timeout_ms);
+}
+
+inline int eventfd(unsigned value, int flags) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->eventfd(value, flags);
+  return ::eventfd(value, flags);
+}
+
+inline int eventfd_write(int fd, eventfd_t value) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->eventfd_write(fd, value);
+  return ::eventfd_write(fd, value);
+}
+
+inline int signalfd(int fd, const sigset_t* signals, int flags) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->signalfd(fd, signals, flags);
+  return ::signalfd(fd, signals, flags);
+}
+
+inline int pidfd_open(pid_t process, unsigned flags) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->pidfd_open(process, flags);
+  return internal::pidfd_open(process, flags);
+}
+
+inline int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->waitid(type, id, info, options);
+  return ::waitid(type, id, info, options);
 }
 
 }  // namespace rt::sys
