@@ -23,7 +23,7 @@ using rt::Waker;
 // Bugs it is here for: a lost unpark (it hangs); a token that is read or written without the lock;
 // plain data that an unpark does not publish.
 TEST(ThreadParkerStress, TwoThreadsTakeTurns) {
-  constexpr int kTurns = 20'000;
+  constexpr int kTurns = 5'000;
   ThreadParker ping, pong;
   int turn = 0;  // Plain: only tokens order the two threads.
   std::thread other([&] {
@@ -80,7 +80,7 @@ class Mailbox {
 
 // Bug it is here for: a wake lost between the poll that says pending and the sleep.
 TEST(BlockOnStress, NoWakeIsLostAndNoPollIsForNothing) {
-  constexpr int kValues = 20'000;
+  constexpr int kValues = 5'000;
   Mailbox mailbox;
   std::thread sender([&] {
     for (int i = 1; i <= kValues; ++i) mailbox.put(i);
@@ -99,7 +99,7 @@ TEST(BlockOnStress, NoWakeIsLostAndNoPollIsForNothing) {
 
 // Bug it is here for: a parker or a waker's target that is freed while the last wake still uses it.
 TEST(BlockOnStress, WakesRaceWithTheReturn) {
-  constexpr int kCalls = 5'000;
+  constexpr int kCalls = 2'000;
   constexpr std::size_t kWakers = 2;
   struct Call {
     std::atomic<int> arrived{0};

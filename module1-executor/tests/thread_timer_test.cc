@@ -2,8 +2,6 @@
 
 #include <atomic>
 #include <ctime>
-#include <filesystem>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "rt/clock.h"
+#include "testkit/process.h"
 #include "testkit/testkit.h"
 
 namespace {
@@ -26,6 +25,7 @@ using testkit::IsReady;
 using testkit::PausedClock;
 using testkit::step;
 using testkit::TestTask;
+using testkit::threads;
 
 static_assert(std::is_same_v<rt::OutputOf<ThreadTimer>, void>);
 static_assert(std::is_nothrow_move_constructible_v<ThreadTimer>);
@@ -50,11 +50,6 @@ bool sleep_on(const TestTask& task, std::size_t n = 1) {
     std::this_thread::yield();
   }
   return false;
-}
-
-// Of this process. (A thread that has ended may be counted a little longer.)
-std::ptrdiff_t threads() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
 }
 
 // --- The time ------------------------------------------------------------------------------------

@@ -18,16 +18,10 @@
 //   3. Tokens may outlive their LifeCounter.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <cstdint>
-#include <deque>
-#include <mutex>
 #include <string>
 #include <utility>
-
-#include "testkit/internal/stacks.h"
 
 namespace testkit {
 
@@ -57,14 +51,8 @@ class Token {
 
   explicit Token(Counts* counts) noexcept : counts_(counts) { begin(); }
 
-  void begin() noexcept {
-    if (counts_ == nullptr) return;
-    counts_->live.fetch_add(1, std::memory_order_relaxed);
-    counts_->created.fetch_add(1, std::memory_order_relaxed);
-  }
-  void end() noexcept {
-    if (counts_ != nullptr) counts_->live.fetch_sub(1, std::memory_order_relaxed);
-  }
+  void begin() noexcept;
+  void end() noexcept;
 
   // Volatile: else the compiler drops the store of kDead, since nobody may read it.
   volatile std::uint64_t magic_ = kAlive;
@@ -84,56 +72,9 @@ class LifeCounter {
   int destroyed_twice() const { return counts_->destroyed_twice.load(std::memory_order_relaxed); }
 
  private:
-  static Token::Counts* new_counts(std::string name) {
-    static std::mutex mutex;
-    static auto* const all = new std::deque<Token::Counts>;
-    const std::lock_guard lock(mutex);
-    Token::Counts& counts = all->emplace_back();
-    counts.name = std::move(name);
-    return &counts;
-  }
+  static Token::Counts* new_counts(std::string name);
 
   Token::Counts* const counts_;
 };
-
-inline Token::Token(const Token& other) noexcept : counts_(other.counts_) { begin(); }
-
-inline Token::Token(Token&& other) noexcept : counts_(std::exchange(other.counts_, nullptr)) {}
-
-inline Token& Token::operator=(const Token& other) noexcept {
-  Token copy(other);
-  std::swap(counts_, copy.counts_);
-  return *this;
-}
-
-inline Token& Token::operator=(Token&& other) noexcept {
-  if (this == &other) return *this;
-  end();
-  counts_ = std::exchange(other.counts_, nullptr);
-  return *this;
-}
-
-inline Token::~Token() {
-  if (magic_ == kAlive) {
-    magic_ = kDead;
-    end();
-    return;
-  }
-  // The rest of a dead token is read only if it still looks like one.
-  if (magic_ != kDead) {
-    ADD_FAILURE() << "A token was destroyed whose memory holds something else.\n"
-                  << "What held it (a frame, a future, a closure) was destroyed twice, or was\n"
-                  << "never constructed.\n"
-                  << "This was done\n"
-                  << internal::called_from("  ");
-    return;
-  }
-  if (counts_ == nullptr) return;  // It had been moved from: nothing it stood for ends twice.
-  counts_->destroyed_twice.fetch_add(1, std::memory_order_relaxed);
-  ADD_FAILURE() << "\"" << counts_->name << "\" was destroyed twice.\n"
-                << "What held it (a frame, a future, a closure) has two owners, or was destroyed\n"
-                << "by hand as well as by its owner. The second time was\n"
-                << internal::called_from("  ");
-}
 
 }  // namespace testkit

@@ -21,14 +21,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <filesystem>
-#include <iterator>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
+#include "testkit/process.h"
 #include "testkit/steps.h"
 
 namespace testkit {
@@ -170,13 +169,6 @@ inline size_t fill(const Fd& fd, absl::string_view bytes) {
   }
   return total;
 }
-
-// How many descriptors, or threads, this process has now.
-inline std::ptrdiff_t entries_of(const char* directory) {
-  return std::distance(std::filesystem::directory_iterator(directory), {});
-}
-inline std::ptrdiff_t open_files() { return entries_of("/proc/self/fd"); }
-inline std::ptrdiff_t threads() { return entries_of("/proc/self/task"); }
 
 // Raises the soft limit on open files as far as the hard one allows. False: `needed` is out of
 // reach.

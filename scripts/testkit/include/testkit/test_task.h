@@ -11,7 +11,6 @@
 // Thread safety: for one thread; the wakers it hands out, for any.
 #pragma once
 
-#include <exception>
 #include <functional>
 #include <string>
 #include <utility>
@@ -22,9 +21,14 @@
 #include "rt/waker.h"
 #include "testkit/counting_waker.h"
 #include "testkit/poll_matchers.h"
-#include "testkit/steps.h"
 
 namespace testkit {
+
+namespace internal {
+// A poll of the task `name`, for the step log: its answer, or what is being thrown.
+void log_poll(const std::string& name, const std::string& answer);
+void log_throw(const std::string& name);
+}  // namespace internal
 
 class TestTask {
  public:
@@ -35,20 +39,17 @@ class TestTask {
 
   template <rt::Future F>
   rt::Poll<rt::OutputOf<F>> poll(F& future) {
-    const std::string polled = "task \"" + counter_.name() + "\" polled";
     try {
       rt::Poll<rt::OutputOf<F>> result = future.poll(context_);
-      step(polled + ": " + testing::PrintToString(result));
+      internal::log_poll(name(), testing::PrintToString(result));
       return result;
-    } catch (const std::exception& e) {
-      step(polled + ": it threw \"" + e.what() + "\"");
-      throw;
     } catch (...) {
-      step(polled + ": it threw something that is no std::exception");
+      internal::log_throw(name());
       throw;
     }
   }
 
+  const std::string& name() const { return counter_.name(); }
   rt::Context& cx() { return context_; }
   const rt::Waker& waker() const { return waker_; }
   CountingWaker& counter() { return counter_; }

@@ -1,4 +1,6 @@
-// Everything that a test of this course uses: GoogleTest, its matchers, and the test kit.
+// What the tests of this course use: GoogleTest, its matchers, and most of the test kit. Those that
+// script system calls or open sockets include testkit/sys_script.h and testkit/sockets.h as well:
+// they are long, and each test would wait for its compiler.
 //
 // A module's tests get what rests on the rt/ headers of that module and of those before it.
 #pragma once
@@ -19,7 +21,4 @@
 #endif
 #if __has_include("rt/clock.h")
 #include "testkit/paused_clock.h"
-#endif
-#if __has_include("rt/sys.h") && __has_include("testkit/sys_script.h")
-#include "testkit/sys_script.h"
 #endif
