@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -37,17 +38,44 @@
 
 namespace testkit {
 
-enum class Call { kRead, kWrite, kAccept, kPoll, kClose, kShutdown };
+enum class Call {
+  kRead,
+  kWrite,
+  kAccept,
+  kPoll,
+  kClose,
+  kShutdown,
+  kSocket,
+  kSocketpair,
+  kBind,
+  kListen,
+  kConnect,
+  kGetsockopt,
+  kSetsockopt,
+  kRecvfrom,
+  kSendto,
+  kEpollCreate,
+  kEpollCtl,
+  kEpollWait,
+  kEventfd,
+  kEventfdWrite,
+  kSignalfd,
+  kPidfdOpen,
+  kWaitid,
+};
 
 // A call that was made, and what came of it.
 struct SysRecord {
   Call call;
-  int fd = -1;                   // of accept4: the listener; of poll: -1
-  size_t size = 0;               // of read and write: as asked for
-  int argument = 0;              // of accept4: flags; of poll: the time-out; of shutdown: how
+  int fd = -1;                   // of accept4: the listener; of epoll_ctl: not the epoll's own; of
+                                 // poll, epoll_wait, and what makes a descriptor: -1
+  size_t size = 0;               // of read, write, recvfrom, sendto: as asked for
+  int argument = 0;              // flags; of poll, epoll_wait: the time-out; of shutdown: how; of
+                                 // epoll_ctl: the operation; of get- and setsockopt: the option
   long result = 0;               // as the caller got it
   int error = 0;                 // errno, if the result is -1
   std::vector<pollfd> fds = {};  // of poll: as the caller asked, before the answer
+  uint32_t events = 0;           // of epoll_ctl: as the caller asked
 };
 
 class SysScript final : public rt::sys::Calls {
@@ -73,7 +101,8 @@ class SysScript final : public rt::sys::Calls {
     Plan& gives(std::string bytes) { return add({.kind = Action::kGive, .bytes = bytes}); }
     // read: 0, the peer has ended its side.
     Plan& ends() { return gives(""); }
-    // read, write: the kernel is asked, for `size` bytes at most.
+    // read, write, recvfrom, sendto, epoll_wait: the kernel is asked, for `size` bytes, or events,
+    // at most.
     Plan& at_most(size_t size) { return add({.kind = Action::kAtMost, .size = size}); }
     // The kernel is asked as the caller said.
     Plan& passes() { return add({}); }
@@ -112,6 +141,9 @@ class SysScript final : public rt::sys::Calls {
   Plan& on_write(int fd = kAny) { return plans_[{Call::kWrite, fd}]; }
   Plan& on_accept(int fd = kAny) { return plans_[{Call::kAccept, fd}]; }
   Plan& on_poll() { return plans_[{Call::kPoll, kAny}]; }
+  Plan& on_epoll_wait() { return plans_[{Call::kEpollWait, kAny}]; }
+  // Any other. `fd` as in SysRecord.
+  Plan& on(Call call, int fd = kAny) { return plans_[{call, fd}]; }
 
   void name(int fd, std::string name) {  // for the step log and failures
     const std::lock_guard lock(mutex_);
@@ -201,16 +233,123 @@ class SysScript final : public rt::sys::Calls {
   }
 
   int shutdown(int fd, int how) override {
-    next(Call::kShutdown, fd);
-    const int result = Calls::shutdown(fd, how);
-    return static_cast<int>(
-        finish({.call = Call::kShutdown, .fd = fd, .argument = how, .result = result}));
+    const int result = fails(Call::kShutdown, fd) ? -1 : Calls::shutdown(fd, how);
+    return done({.call = Call::kShutdown, .fd = fd, .argument = how, .result = result});
+  }
+
+  int socket(int domain, int type, int protocol) override {
+    const int result = fails(Call::kSocket) ? -1 : Calls::socket(domain, type, protocol);
+    return done({.call = Call::kSocket, .argument = type, .result = result});
+  }
+
+  int socketpair(int domain, int type, int protocol, int* fds) override {
+    const int result =
+        fails(Call::kSocketpair) ? -1 : Calls::socketpair(domain, type, protocol, fds);
+    return done({.call = Call::kSocketpair, .argument = type, .result = result});
+  }
+
+  int bind(int fd, const sockaddr* address, socklen_t length) override {
+    const int result = fails(Call::kBind, fd) ? -1 : Calls::bind(fd, address, length);
+    return done({.call = Call::kBind, .fd = fd, .result = result});
+  }
+
+  int listen(int fd, int backlog) override {
+    const int result = fails(Call::kListen, fd) ? -1 : Calls::listen(fd, backlog);
+    return done({.call = Call::kListen, .fd = fd, .argument = backlog, .result = result});
+  }
+
+  int connect(int fd, const sockaddr* address, socklen_t length) override {
+    const int result = fails(Call::kConnect, fd) ? -1 : Calls::connect(fd, address, length);
+    return done({.call = Call::kConnect, .fd = fd, .result = result});
+  }
+
+  int getsockopt(int fd, int level, int name, void* value, socklen_t* length) override {
+    const int result =
+        fails(Call::kGetsockopt, fd) ? -1 : Calls::getsockopt(fd, level, name, value, length);
+    return done({.call = Call::kGetsockopt, .fd = fd, .argument = name, .result = result});
+  }
+
+  int setsockopt(int fd, int level, int name, const void* value, socklen_t length) override {
+    const int result =
+        fails(Call::kSetsockopt, fd) ? -1 : Calls::setsockopt(fd, level, name, value, length);
+    return done({.call = Call::kSetsockopt, .fd = fd, .argument = name, .result = result});
+  }
+
+  ssize_t recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* address,
+                   socklen_t* length) override {
+    const Action action = next(Call::kRecvfrom, fd);
+    const ssize_t result =
+        fails(action) ? -1 : Calls::recvfrom(fd, buffer, cut(action, size), flags, address, length);
+    return finish({.call = Call::kRecvfrom, .fd = fd, .size = size, .result = result});
+  }
+
+  ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* address,
+                 socklen_t length) override {
+    const Action action = next(Call::kSendto, fd);
+    const ssize_t result =
+        fails(action) ? -1 : Calls::sendto(fd, data, cut(action, size), flags, address, length);
+    return finish({.call = Call::kSendto, .fd = fd, .size = size, .result = result});
+  }
+
+  int epoll_create1(int flags) override {
+    const int result = fails(Call::kEpollCreate) ? -1 : Calls::epoll_create1(flags);
+    return done({.call = Call::kEpollCreate, .argument = flags, .result = result});
+  }
+
+  int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* event) override {
+    SysRecord record{.call = Call::kEpollCtl, .fd = fd, .argument = operation};
+    if (event != nullptr && operation != EPOLL_CTL_DEL) record.events = event->events;
+    record.result =
+        fails(Call::kEpollCtl, fd) ? -1 : Calls::epoll_ctl(epoll_fd, operation, fd, event);
+    return done(std::move(record));
+  }
+
+  int epoll_wait(int epoll_fd, epoll_event* events, int count, int timeout_ms) override {
+    const Action action = next(Call::kEpollWait, kAny);
+    const int most = static_cast<int>(cut(action, static_cast<size_t>(count)));
+    const int result = fails(action) ? -1 : Calls::epoll_wait(epoll_fd, events, most, timeout_ms);
+    return done({.call = Call::kEpollWait, .argument = timeout_ms, .result = result});
+  }
+
+  int eventfd(unsigned value, int flags) override {
+    const int result = fails(Call::kEventfd) ? -1 : Calls::eventfd(value, flags);
+    return done({.call = Call::kEventfd, .argument = flags, .result = result});
+  }
+
+  int eventfd_write(int fd, eventfd_t value) override {
+    const int result = fails(Call::kEventfdWrite, fd) ? -1 : Calls::eventfd_write(fd, value);
+    return done({.call = Call::kEventfdWrite, .fd = fd, .result = result});
+  }
+
+  int signalfd(int fd, const sigset_t* signals, int flags) override {
+    const int result = fails(Call::kSignalfd, fd) ? -1 : Calls::signalfd(fd, signals, flags);
+    return done({.call = Call::kSignalfd, .fd = fd, .argument = flags, .result = result});
+  }
+
+  int pidfd_open(pid_t process, unsigned flags) override {
+    const int result = fails(Call::kPidfdOpen) ? -1 : Calls::pidfd_open(process, flags);
+    return done({.call = Call::kPidfdOpen, .result = result});
+  }
+
+  int waitid(idtype_t type, id_t id, siginfo_t* info, int options) override {
+    const int result = fails(Call::kWaitid) ? -1 : Calls::waitid(type, id, info, options);
+    return done({.call = Call::kWaitid, .argument = options, .result = result});
   }
 
  private:
   static size_t cut(const Action& action, size_t size) {
     return action.kind == Action::kAtMost && action.size < size ? action.size : size;
   }
+
+  // Whether the plan is that the call fails; if so, errno says how.
+  static bool fails(const Action& action) {
+    if (action.kind != Action::kFail) return false;
+    errno = action.error;
+    return true;
+  }
+  bool fails(Call call, int fd = kAny) { return fails(next(call, fd)); }
+
+  int done(SysRecord record) { return static_cast<int>(finish(std::move(record))); }
 
   static const char* word(Call call) {
     switch (call) {
@@ -226,8 +365,47 @@ class SysScript final : public rt::sys::Calls {
         return "close";
       case Call::kShutdown:
         return "shutdown";
+      case Call::kSocket:
+        return "socket";
+      case Call::kSocketpair:
+        return "socketpair";
+      case Call::kBind:
+        return "bind";
+      case Call::kListen:
+        return "listen";
+      case Call::kConnect:
+        return "connect";
+      case Call::kGetsockopt:
+        return "getsockopt";
+      case Call::kSetsockopt:
+        return "setsockopt";
+      case Call::kRecvfrom:
+        return "recvfrom";
+      case Call::kSendto:
+        return "sendto";
+      case Call::kEpollCreate:
+        return "epoll_create1";
+      case Call::kEpollCtl:
+        return "epoll_ctl";
+      case Call::kEpollWait:
+        return "epoll_wait";
+      case Call::kEventfd:
+        return "eventfd";
+      case Call::kEventfdWrite:
+        return "eventfd_write";
+      case Call::kSignalfd:
+        return "signalfd";
+      case Call::kPidfdOpen:
+        return "pidfd_open";
+      case Call::kWaitid:
+        return "waitid";
     }
     return "?";
+  }
+
+  static bool makes_a_descriptor(Call call) {
+    return call == Call::kAccept || call == Call::kSocket || call == Call::kEpollCreate ||
+           call == Call::kEventfd || call == Call::kSignalfd || call == Call::kPidfdOpen;
   }
 
   std::string name_of(int fd) const {
@@ -288,14 +466,28 @@ class SysScript final : public rt::sys::Calls {
         absl::StrAppend(&text, record.fds.size(), " descriptors");
       }
       absl::StrAppend(&text, ", ", record.argument, " ms");
-    } else {
-      absl::StrAppend(&text, name_of(record.fd));
-      if (record.call == Call::kRead || record.call == Call::kWrite) {
-        absl::StrAppend(&text, ", ", record.size, " bytes");
+    } else if (record.call == Call::kEpollWait) {
+      absl::StrAppend(&text, record.argument, " ms");
+    } else if (record.call == Call::kEpollCtl) {
+      const int operation = record.argument;
+      absl::StrAppend(&text,
+                      operation == EPOLL_CTL_ADD   ? "add "
+                      : operation == EPOLL_CTL_DEL ? "remove "
+                                                   : "change ",
+                      name_of(record.fd));
+      for (const auto& [bit, name] : {std::pair{uint32_t{EPOLLIN}, " IN"},
+                                      {uint32_t{EPOLLOUT}, " OUT"},
+                                      {uint32_t{EPOLLRDHUP}, " RDHUP"},
+                                      {uint32_t{EPOLLET}, " ET"},
+                                      {uint32_t{EPOLLONESHOT}, " ONESHOT"}}) {
+        if ((record.events & bit) != 0) absl::StrAppend(&text, name);
       }
+    } else {
+      if (record.fd >= 0) absl::StrAppend(&text, name_of(record.fd));
+      if (record.size > 0) absl::StrAppend(&text, ", ", record.size, " bytes");
     }
     absl::StrAppend(&text, ") = ");
-    if (record.result >= 0 && record.call == Call::kAccept) absl::StrAppend(&text, "fd ");
+    if (record.result >= 0 && makes_a_descriptor(record.call)) absl::StrAppend(&text, "fd ");
     if (record.result >= 0) return absl::StrCat(text, record.result);
     const char* const error = ::strerrorname_np(record.error);
     return absl::StrCat(text, error == nullptr ? "?" : error);
