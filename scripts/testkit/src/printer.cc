@@ -128,7 +128,7 @@ class Printer : public testing::TestEventListener {
     }
     std::string file = short_path(path == nullptr ? "" : path);
     // What the test kit has found, it found on behalf of a line of the test.
-    if (file.find("scripts/testkit/include/") == 0) {
+    if (file.find("scripts/testkit/include/") == 0 || file.find("scripts/testkit/src/") == 0) {
       if (const Place place = place_in_test(); place.line > 0) {
         file = short_path(place.file);
         line = place.line;
