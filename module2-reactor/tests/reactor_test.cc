@@ -1,0 +1,349 @@
+#include "rt/reactor.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "testkit/sockets.h"
+#include "testkit/sys_script.h"
+#include "testkit/testkit.h"
+
+namespace {
+
+using absl::InfiniteDuration;
+using absl::ZeroDuration;
+using rt::Direction;
+using rt::Poll;
+using rt::ReadyEvent;
+using rt::Registration;
+using testing::HasSubstr;
+using testkit::Call;
+using testkit::Fd;
+using testkit::step;
+using testkit::TestTask;
+
+constexpr Direction kRead = Direction::kRead;
+constexpr Direction kWrite = Direction::kWrite;
+
+absl::StatusOr<Registration> add(const rt::sync::Arc<rt::Reactor>& reactor, const Fd& fd) {
+  return rt::Reactor::add(reactor, fd.get());
+}
+
+// One end of a connection, its registration, and a task that waits to read from it.
+struct Source {
+  explicit Source(const rt::sync::Arc<rt::Reactor>& reactor, std::string name = "task")
+      : task(std::move(name)), ends(testkit::socket_pair(SOCK_NONBLOCK)) {
+    absl::StatusOr<Registration> added = add(reactor, ends.first);
+    EXPECT_EQ(added.status(), absl::OkStatus());
+    registration.emplace(*std::move(added));
+  }
+
+  bool is_ready(Direction direction) {
+    const bool ready = registration->io().poll_ready(direction, task.cx()).is_ready();
+    step(absl::StrCat("task \"", task.name(), "\": poll_ready(", rt::to_string(direction),
+                      "): ", ready ? "ready" : "pending"));
+    return ready;
+  }
+
+  // As an operation and its stream do that are dropped.
+  void end() {
+    step(absl::StrCat("the stream of task \"", task.name(), "\" is dropped"));
+    registration->io().forget(kRead);
+    registration->io().forget(kWrite);
+    registration.reset();
+    ends.first.close();
+  }
+
+  void send() { testkit::send_all(ends.second, "hello"); }
+
+  TestTask task;
+  std::pair<Fd, Fd> ends;
+  std::optional<Registration> registration;
+};
+
+class Reactor : public testing::Test {
+ protected:
+  Reactor() : reactor_(create()) {}
+
+  static rt::sync::Arc<rt::Reactor> create() {
+    absl::StatusOr<rt::sync::Arc<rt::Reactor>> reactor = rt::Reactor::create();
+    EXPECT_EQ(reactor.status(), absl::OkStatus());
+    return *std::move(reactor);
+  }
+
+  void turn(absl::Duration timeout = ZeroDuration()) {
+    step("turn()");
+    EXPECT_EQ(reactor_->turn(timeout), absl::OkStatus());
+  }
+
+  testkit::SysScript script_;
+  rt::sync::Arc<rt::Reactor> reactor_;
+};
+
+// --- A turn --------------------------------------------------------------------------------------
+
+TEST_F(Reactor, ATurnWakesWhoeverTheEventIsFor) {
+  Source one(reactor_, "one"), two(reactor_, "two");
+  EXPECT_FALSE(one.is_ready(kRead));
+  EXPECT_FALSE(two.is_ready(kRead));
+  two.send();
+  EXPECT_EQ(two.task.wakes(), 0) << "nobody has asked the kernel yet";
+  turn(InfiniteDuration());
+  EXPECT_EQ(two.task.wakes(), 1);
+  EXPECT_TRUE(two.is_ready(kRead));
+  EXPECT_EQ(one.task.wakes(), 0) << "its peer has sent nothing";
+  EXPECT_FALSE(one.is_ready(kRead));
+}
+
+TEST_F(Reactor, WhatIsReadyWhenItIsAddedIsReported) {
+  Source source(reactor_);
+  EXPECT_FALSE(source.is_ready(kWrite)) << "nobody has asked the kernel yet";
+  turn();
+  EXPECT_EQ(source.task.wakes(), 1) << "there is room";
+  EXPECT_TRUE(source.is_ready(kWrite));
+  EXPECT_FALSE(source.is_ready(kRead));
+}
+
+// Bug it is here for: one event a turn.
+TEST_F(Reactor, OneTurnWakesAll) {
+  std::vector<std::unique_ptr<Source>> sources;
+  for (int i = 0; i < 100; ++i) {
+    sources.push_back(std::make_unique<Source>(reactor_, absl::StrCat(i)));
+    EXPECT_FALSE(sources.back()->is_ready(kRead));
+    sources.back()->send();
+  }
+  turn();
+  for (const auto& source : sources) EXPECT_EQ(source->task.wakes(), 1) << source->task.name();
+}
+
+// Bug it is here for: a turn that waits for ever, or not at all, whatever it was told.
+TEST_F(Reactor, ATurnWaitsAsLongAsItWasTold) {
+  for (const int ms : {0, 1, 7'000}) {
+    script_.on_epoll_wait().fails(EINTR);
+    turn(absl::Milliseconds(ms));
+    EXPECT_EQ(script_.records(Call::kEpollWait).back().argument, ms);
+  }
+  EXPECT_EQ(script_.count(Call::kEpollWait), 3u) << "one turn asks once";
+}
+
+TEST_F(Reactor, AnInterruptEndsTheTurn) {
+  reactor_->interrupt();
+  turn(InfiniteDuration());
+  std::thread other([this] { reactor_->interrupt(); });
+  turn(InfiniteDuration());
+  other.join();
+}
+
+// Bug it is here for: an error that is taken for "no events". The loop around it would spin.
+TEST_F(Reactor, ATurnThatFailsSaysSo) {
+  script_.on_epoll_wait().fails(EBADF);
+  EXPECT_THAT(reactor_->turn(ZeroDuration()).ToString(), HasSubstr("epoll_wait: Bad file"));
+}
+
+// --- A registration, and its end -----------------------------------------------------------------
+
+// Bug it is here for: a registration that nobody takes back.
+TEST_F(Reactor, ARegistrationThatHasEndedIsOutOfTheKernel) {
+  const auto [fd, peer] = testkit::socket_pair();
+  for (int i = 0; i < 3; ++i) {
+    step("added, and dropped");
+    const absl::StatusOr<Registration> registration = add(reactor_, fd);
+    EXPECT_EQ(registration.status(), absl::OkStatus());
+  }
+  EXPECT_EQ(script_.count(Call::kEpollCtl, fd.get()), 6u);
+  EXPECT_EQ(script_.count(Call::kClose, fd.get()), 0u) << "the descriptor has an owner, who closes";
+}
+
+// Bug it is here for: clean-up after a failure that cleans up somebody else's registration.
+TEST_F(Reactor, AddingTwiceFailsAndHarmsNobody) {
+  Source source(reactor_);
+  turn();
+  EXPECT_FALSE(source.is_ready(kRead));
+  EXPECT_TRUE(absl::IsAlreadyExists(add(reactor_, source.ends.first).status()));
+  source.send();
+  turn();
+  EXPECT_EQ(source.task.wakes(), 1) << "the first registration is as good as before";
+}
+
+TEST_F(Reactor, AnAddThatFailsSaysWhy) {
+  const auto [fd, peer] = testkit::socket_pair();
+  script_.on(Call::kEpollCtl, fd.get()).fails(ENOSPC);
+  EXPECT_THAT(add(reactor_, fd).status().ToString(),
+              testing::AllOf(HasSubstr("epoll_ctl"), HasSubstr("No space left on device")));
+  EXPECT_EQ(add(reactor_, fd).status(), absl::OkStatus()) << "the next one may have more luck";
+}
+
+TEST_F(Reactor, ARegistrationMayOutliveWhoeverMadeTheReactor) {
+  Source source(reactor_);
+  EXPECT_FALSE(source.is_ready(kRead));
+  reactor_ = {};
+  EXPECT_FALSE(source.is_ready(kRead)) << "there is nobody left who turns";
+}
+
+// --- Events for somebody who is gone -------------------------------------------------------------
+
+// Bug it is here for: events matched by descriptor, or by slot without a generation (classic bug
+// 61). The stream is closed too early, and a child process still has a duplicate: so the kernel
+// keeps the registration, and reports it with the token that it had.
+TEST_F(Reactor, AnEventOfAPredecessorReachesNobody) {
+  Source old(reactor_, "old");
+  turn();
+  const int number = old.ends.first.get();
+  const Fd duplicate(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+  step("the old descriptor is closed, and then its registration ends; a duplicate is left");
+  old.ends.first.close();
+  old.registration.reset();
+
+  auto ends = testkit::socket_pair();
+  if (ends.first.get() != number) {
+    ASSERT_EQ(::dup2(ends.first.get(), number), number);
+    ends.first = Fd(number);
+  }
+  const absl::StatusOr<Registration> successor = add(reactor_, ends.first);
+  ASSERT_TRUE(successor.ok()) << successor.status();
+  TestTask task("successor");
+  EXPECT_TRUE(successor->io().poll_ready(kRead, task.cx()).is_pending());
+  turn();
+  old.send();
+  turn();
+  EXPECT_EQ(task.wakes(), 0) << "the bytes are on the old connection";
+  EXPECT_TRUE(successor->io().poll_ready(kRead, task.cx()).is_pending());
+  testkit::send_all(ends.second, "x");
+  turn();
+  EXPECT_EQ(task.wakes(), 1) << "these are on its own";
+}
+
+// The same again and again: a generation of 8 bits would be wrong here.
+TEST_F(Reactor, AnEventOfAnyPredecessorReachesNobody) {
+  Source old(reactor_, "old");
+  turn();
+  const Fd duplicate(::fcntl(old.ends.first.get(), F_DUPFD_CLOEXEC, 0));
+  old.ends.first.close();
+  old.registration.reset();
+  for (int i = 0; i < 600; ++i) {
+    const auto [fd, peer] = testkit::socket_pair();
+    const absl::StatusOr<Registration> successor = add(reactor_, fd);
+    ASSERT_TRUE(successor.ok()) << successor.status();
+    old.send();
+    EXPECT_EQ(reactor_->turn(ZeroDuration()), absl::OkStatus());
+    TestTask task("successor");
+    ASSERT_TRUE(successor->io().poll_ready(kRead, task.cx()).is_pending()) << "owner " << i;
+  }
+}
+
+// Bug it is here for: an event of this turn whose ScheduledIo is gone by the time it is dispatched
+// (classic bug 62). Whichever of the two comes first ends the other.
+TEST_F(Reactor, TheWakerOfOneEventMayEndTheNext) {
+  Source one(reactor_, "one"), two(reactor_, "two");
+  turn();
+  EXPECT_FALSE(one.is_ready(kRead));
+  EXPECT_FALSE(two.is_ready(kRead));
+  one.task.on_wake([&two] { two.end(); });
+  two.task.on_wake([&one] { one.end(); });
+  one.send();
+  two.send();
+  turn();
+  EXPECT_EQ(one.task.wakes() + two.task.wakes(), 1) << "the other does not wait any more";
+  turn();
+}
+
+// Bug it is here for: the slot looked up when its event is dispatched. By then it has a new owner,
+// who is told of bytes that are not his.
+TEST_F(Reactor, AnEventDoesNotReachWhoeverTookTheSlotInTheSameTurn) {
+  Source one(reactor_, "one"), two(reactor_, "two");
+  turn();
+  EXPECT_FALSE(one.is_ready(kRead));
+  EXPECT_FALSE(two.is_ready(kRead));
+  std::optional<Source> successor;
+  one.task.on_wake([&] { two.end(), successor.emplace(reactor_, "successor"); });
+  two.task.on_wake([&] { one.end(), successor.emplace(reactor_, "successor"); });
+  one.send();
+  two.send();
+  turn();
+  ASSERT_TRUE(successor.has_value());
+  EXPECT_FALSE(successor->is_ready(kRead)) << "nothing was sent to it";
+  EXPECT_FALSE(successor->is_ready(kWrite)) << "its own first event comes with the next turn";
+  turn();
+  EXPECT_TRUE(successor->is_ready(kWrite));
+  EXPECT_FALSE(successor->is_ready(kRead));
+}
+
+TEST_F(Reactor, AWakerMayEndItsOwnRegistration) {
+  Source source(reactor_);
+  turn();
+  EXPECT_FALSE(source.is_ready(kRead));
+  source.task.on_wake([&source] { source.end(); });
+  source.send();
+  turn();
+  EXPECT_EQ(source.task.wakes(), 1);
+  EXPECT_FALSE(source.registration.has_value());
+  turn();
+}
+
+// Bug it is here for: waking, and dropping what is left of a registration, with the lock held. If
+// this hangs, the report shows who asks for it, and who holds it.
+TEST_F(Reactor, WakersAreDroppedWithoutHoldingTheLock) {
+  Source source(reactor_), other(reactor_, "other");
+  turn();
+  EXPECT_FALSE(source.is_ready(kRead));
+  source.task.on_drop([&other] { other.end(); });
+  step("the registration ends with a waker in it, whose drop ends another registration");
+  source.registration.reset();
+  EXPECT_FALSE(other.registration.has_value());
+  source.task.on_drop(nullptr);
+}
+
+// --- The end of the runtime ----------------------------------------------------------------------
+
+TEST_F(Reactor, ShutdownTellsAll) {
+  std::vector<std::unique_ptr<Source>> sources;
+  for (int i = 0; i < 3; ++i) {
+    sources.push_back(std::make_unique<Source>(reactor_, absl::StrCat(i)));
+    EXPECT_FALSE(sources.back()->is_ready(kRead));
+  }
+  sources[1]->end();
+  step("shutdown()");
+  reactor_->shutdown();
+  for (const int i : {0, 2}) {
+    EXPECT_EQ(sources[i]->task.wakes(), 1);
+    const Poll<ReadyEvent> polled =
+        sources[i]->registration->io().poll_ready(kRead, sources[i]->task.cx());
+    ASSERT_TRUE(polled.is_ready());
+    EXPECT_EQ(polled.value().readiness, rt::Readiness::kShutdown);
+  }
+  EXPECT_EQ(sources[1]->task.wakes(), 0);
+}
+
+// Bug it is here for: something that is added when nobody turns any more, and waits for ever.
+TEST_F(Reactor, AfterShutdownNothingIsAdded) {
+  step("shutdown()");
+  reactor_->shutdown();
+  const auto [fd, peer] = testkit::socket_pair();
+  const absl::Status status = add(reactor_, fd).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("fd ", fd.get())));
+  EXPECT_EQ(script_.count(Call::kEpollCtl, fd.get()), 0u);
+  reactor_->shutdown();
+}
+
+// Bug it is here for: telling them with the lock held. A task that is told ends its stream.
+TEST_F(Reactor, WhoeverIsToldOfTheShutdownMayEndRegistrations) {
+  Source one(reactor_, "one"), two(reactor_, "two");
+  EXPECT_FALSE(one.is_ready(kRead));
+  EXPECT_FALSE(two.is_ready(kRead));
+  one.task.on_wake([&] { two.end(), one.end(); });
+  two.task.on_wake([&] { one.end(), two.end(); });
+  step("shutdown()");
+  reactor_->shutdown();
+  EXPECT_FALSE(one.registration.has_value());
+  EXPECT_FALSE(two.registration.has_value());
+}
+
+}  // namespace
