@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "rt/context.h"
@@ -28,6 +29,17 @@ namespace internal {
 // A poll of the task `name`, for the step log: its answer, or what is being thrown.
 void log_poll(const std::string& name, const std::string& answer);
 void log_throw(const std::string& name);
+
+// What a poll said, with the value where that is a number or a text. To print a tuple or a variant
+// costs more time of the compiler than the test that polls for it.
+template <class T>
+std::string answer_of(const rt::Poll<T>& poll) {
+  if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
+    return testing::PrintToString(poll);
+  } else {
+    return poll.is_ready() ? "ready" : "pending";
+  }
+}
 }  // namespace internal
 
 class TestTask {
@@ -41,7 +53,7 @@ class TestTask {
   rt::Poll<rt::OutputOf<F>> poll(F& future) {
     try {
       rt::Poll<rt::OutputOf<F>> result = future.poll(context_);
-      internal::log_poll(name(), testing::PrintToString(result));
+      internal::log_poll(name(), internal::answer_of(result));
       return result;
     } catch (...) {
       internal::log_throw(name());
