@@ -34,7 +34,7 @@ class IoSource {
   // "127.0.0.1:80". Throws std::logic_error outside of a runtime. A socket is connected, or made to
   // listen, before: the kernel says of one that is neither that it has hung up.
   static absl::StatusOr<IoSource> open(OwnedFd fd, std::string name) {
-    absl::StatusOr<Registration> registration = Reactor::add(current_driver().reactor, fd.get());
+    absl::StatusOr<Registration> registration = Reactor::add(current_reactor("a socket"), fd.get());
     if (!registration.ok()) return std::move(registration).status();
     return IoSource(std::move(fd), *std::move(registration), std::move(name));
   }
