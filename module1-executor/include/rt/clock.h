@@ -7,8 +7,11 @@
 //   1. now() never goes backwards.
 //   2. While paused, now() changes only by advance(), and a timed wait ends only by its predicate
 //      or by an advance() that reaches its deadline. advance() is never missed by a wait.
+//   3. The clock calls advance() never by itself. Whoever sleeps for a runtime does, if the clock
+//      auto_advances() and nobody can go on.
 //
-// The idea of a clock that pauses is Tokio's (tokio::time::pause).
+// The ideas of a clock that pauses, and that goes on to the next deadline when all wait for one,
+// are Tokio's (tokio::time::pause).
 #pragma once
 
 #include <algorithm>
@@ -18,7 +21,9 @@
 #include <cstdint>
 #include <limits>
 #include <list>
+#include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "rt/sync.h"
 
@@ -77,8 +82,10 @@ struct State {
   sync::Atomic<bool> paused{false};
   sync::Atomic<std::int64_t> paused_at_ns{0};
   sync::Atomic<std::int64_t> offset_ns{0};  // What pauses have put between us and the system.
+  sync::Atomic<bool> auto_advance{false};
   sync::Mutex mutex;
-  std::list<Sleeper> sleepers;  // Guarded by `mutex`.
+  std::list<Sleeper> sleepers;                     // Guarded by `mutex`.
+  std::list<absl::AnyInvocable<void()>*> watches;  // Guarded by `mutex`.
 };
 
 inline State& state() noexcept {
@@ -103,6 +110,7 @@ inline void wake_sleepers() {
     { sync::Lock gap(*sleeper.mutex); }
     sleeper.condvar->notify_all();
   }
+  for (absl::AnyInvocable<void()>* watch : state().watches) (*watch)();
 }
 
 }  // namespace detail
@@ -110,13 +118,21 @@ inline void wake_sleepers() {
 // The time.
 inline Instant now() noexcept { return Instant::from_origin(absl::Nanoseconds(detail::now_ns())); }
 
-// Stops the clock. For tests, before any thread waits.
+// Stops the clock. For tests, before any thread waits. It does not advance by itself until told to.
 inline void pause() {
   detail::State& s = detail::state();
   sync::Lock guard(s.mutex);
+  s.auto_advance.store(false);
   s.paused_at_ns.store(detail::running_ns());
   s.paused.store(true);
 }
+
+inline bool is_paused() noexcept { return detail::state().paused.load(); }
+
+// Whether a runtime in which nobody can go on advances the paused clock to its next deadline, in
+// place of sleeping. resume() ends it.
+inline void set_auto_advance(bool on) noexcept { detail::state().auto_advance.store(on); }
+inline bool auto_advances() noexcept { return is_paused() && detail::state().auto_advance.load(); }
 
 // Moves a paused clock forward and wakes the threads whose deadline that reaches.
 inline void advance(absl::Duration by) {
@@ -131,9 +147,34 @@ inline void resume() {
   detail::State& s = detail::state();
   sync::Lock guard(s.mutex);
   s.offset_ns.fetch_add(s.paused_at_ns.load() - detail::running_ns());
+  s.auto_advance.store(false);
   s.paused.store(false);
   detail::wake_sleepers();
 }
+
+// For a thread that sleeps where no condition variable can reach it, in epoll: `moved` is called,
+// by whoever calls advance() or resume(), each time they have done so. It runs with the clock's
+// lock held, so it may ask for the time and nothing else of the clock. When the destructor returns,
+// no call is in progress and none follows.
+class [[nodiscard]] Watch {
+ public:
+  explicit Watch(absl::AnyInvocable<void()> moved) : moved_(std::move(moved)) {
+    detail::State& s = detail::state();
+    sync::Lock guard(s.mutex);
+    self_ = s.watches.insert(s.watches.end(), &moved_);
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() {
+    detail::State& s = detail::state();
+    sync::Lock guard(s.mutex);
+    s.watches.erase(self_);
+  }
+
+ private:
+  absl::AnyInvocable<void()> moved_;
+  std::list<absl::AnyInvocable<void()>*>::iterator self_;
+};
 
 // How many threads are in a timed wait on the paused clock, and have seen what time it is now:
 // their deadline is still to come. After an advance() the number is 0, and then grows as the
