@@ -14,7 +14,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "demo/crowd.h"
 #include "demo/server_program.h"
 #include "demo/sockets.h"
 
@@ -39,8 +42,16 @@ inline bool three_clients(uint16_t port) {
   return good;
 }
 
+// main() of an echo server. What run_server() takes, and
+//
+//   NAME --crowd N      serves N clients at once, says what that takes, and ends
 inline int run_echo(int argc, char** argv, absl::string_view what, Server& server) {
-  return run_server(argc, argv, what, server, three_clients);
+  int size = 0;
+  if (argc == 3 && absl::string_view(argv[1]) == "--crowd" && absl::SimpleAtoi(argv[2], &size) &&
+      size > 0) {
+    return run_crowd(what.substr(0, what.find(':')), server, size);
+  }
+  return run_server(argc, argv, what, server, three_clients, " [--crowd N]");
 }
 
 // A server that is one function of a bare listening descriptor, which returns after somebody has

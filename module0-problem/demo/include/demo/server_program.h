@@ -86,9 +86,9 @@ inline rlim_t raise_open_files() {
 }
 
 // main() of a server. `what`: "echo: one thread for each connection". `try_out`: the self-test's
-// clients; says whether they got what they should.
+// clients; says whether they got what they should. `more`: what else the usage line says.
 inline int run_server(int argc, char** argv, absl::string_view what, Server& server,
-                      const std::function<bool(uint16_t port)>& try_out) {
+                      const std::function<bool(uint16_t port)>& try_out, const char* more = "") {
   const absl::string_view name = what.substr(0, what.find(':'));
   bool self_test = false;
   uint32_t asked = 0;
@@ -97,7 +97,7 @@ inline int run_server(int argc, char** argv, absl::string_view what, Server& ser
     if (argument == "--self-test") {
       self_test = true;
     } else if (!absl::SimpleAtoi(argument, &asked) || asked > 65535) {
-      std::fprintf(stderr, "usage: %s [PORT] [--self-test]\n", std::string(name).c_str());
+      std::fprintf(stderr, "usage: %s [PORT] [--self-test]%s\n", std::string(name).c_str(), more);
       return 2;
     }
   }
