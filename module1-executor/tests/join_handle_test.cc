@@ -25,7 +25,6 @@ using rt::Poll;
 using rt::poll_fn;
 using rt::run_until_stalled;
 using rt::Waker;
-using testing::Pointee;
 using testkit::IsPending;
 using testkit::IsReady;
 using testkit::IsReadyWith;
@@ -180,7 +179,9 @@ TEST(JoinHandle, AMoveOnlyOutputIsMovedOut) {
   auto handle = b.spawn([] { return std::make_unique<std::string>("moved"); });
   b.gate.open();
   b.run();
-  EXPECT_THAT(joiner.poll(handle), IsReadyWith(Pointee(std::string("moved"))));
+  const rt::Poll<std::unique_ptr<std::string>> polled = joiner.poll(handle);
+  ASSERT_THAT(polled, IsReady());
+  EXPECT_EQ(*polled.value(), "moved");
 }
 
 struct alignas(64) Wide {
@@ -535,7 +536,8 @@ TEST(JoinHandle, MayBeJoinedByAnotherThread) {
   b.gate.open();
   b.run();
   joiner.join();
-  EXPECT_THAT(output, Pointee(7));
+  ASSERT_NE(output.get(), nullptr);
+  EXPECT_EQ(*output, 7);
 }
 
 // --- run_until_stalled --------------------------------------------------------------------------

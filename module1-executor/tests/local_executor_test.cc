@@ -22,8 +22,6 @@ using rt::kReady;
 using rt::LocalExecutor;
 using rt::Poll;
 using rt::Waker;
-using testing::ElementsAre;
-using testing::IsEmpty;
 using testkit::LifeCounter;
 using testkit::step;
 using testkit::Token;
@@ -258,7 +256,7 @@ TEST(LocalExecutor, RunsInTheOrderInWhichTasksBecameReady) {
   executor.spawn(b.future());
   executor.spawn(c.future());
   run_until_idle(executor);
-  EXPECT_THAT(log, ElementsAre("a", "b", "c"));
+  EXPECT_EQ(log, (Log{"a", "b", "c"}));
 
   log.clear();
   c.wake();
@@ -266,7 +264,7 @@ TEST(LocalExecutor, RunsInTheOrderInWhichTasksBecameReady) {
   c.wake();
   b.wake();
   run_until_idle(executor);
-  EXPECT_THAT(log, ElementsAre("c", "a", "b"));
+  EXPECT_EQ(log, (Log{"c", "a", "b"}));
 }
 
 // Bug it is here for: a task that wakes itself goes to the front, and the others starve.
@@ -278,7 +276,7 @@ TEST(LocalExecutor, ATaskThatWakesItselfGoesToTheBack) {
   executor.spawn(greedy.future());
   executor.spawn(modest.future());
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(executor.run_one());
-  EXPECT_THAT(log, ElementsAre("greedy", "modest", "greedy", "greedy"));
+  EXPECT_EQ(log, (Log{"greedy", "modest", "greedy", "greedy"}));
 }
 
 TEST(LocalExecutor, ATaskMaySpawnAndWakeOthers) {
@@ -292,13 +290,13 @@ TEST(LocalExecutor, ATaskMaySpawnAndWakeOthers) {
   executor.spawn(parent.future());
   executor.spawn(other.future());
   run_until_idle(executor);
-  EXPECT_THAT(log, ElementsAre("parent", "other", "child"));
+  EXPECT_EQ(log, (Log{"parent", "other", "child"}));
   EXPECT_EQ(executor.alive(), 3U);
 
   log.clear();
   parent.wake();
   run_until_idle(executor);
-  EXPECT_THAT(log, ElementsAre("parent", "other"));
+  EXPECT_EQ(log, (Log{"parent", "other"}));
 }
 
 // --- The end of a task --------------------------------------------------------------------------
@@ -400,7 +398,7 @@ TEST(LocalExecutor, AFutureThatIsDestroyedAtItsEndMayUseTheExecutor) {
   executor.run_one();
   executor.spawn(a.future());
   run_until_idle(executor);
-  EXPECT_THAT(log, ElementsAre("b", "a", "b", "c"));
+  EXPECT_EQ(log, (Log{"b", "a", "b", "c"}));
   EXPECT_EQ(executor.alive(), 2U);
   EXPECT_EQ(alive, 2U) << "b and c: the task whose future is destroyed has ended";
 }
@@ -619,7 +617,7 @@ TEST(LocalExecutor, DropsItsTasksOnce) {
   }
   EXPECT_EQ(waiting.live(), 0) << "a task that waits was not dropped";
   EXPECT_EQ(queued.live(), 0) << "a task in the queue was not dropped";
-  EXPECT_THAT(log, ElementsAre("ended", "waiting")) << "no task is polled by the destructor";
+  EXPECT_EQ(log, (Log{"ended", "waiting"})) << "no task is polled by the destructor";
 }
 
 // Bug it is here for: wakers that point to an executor that is gone, or to its queue.
@@ -665,7 +663,7 @@ TEST(LocalExecutor, ATaskThatIsDroppedMayWakeAndSpawn) {
     run_until_idle(executor);
     step("the executor is destroyed");
   }
-  EXPECT_THAT(log, ElementsAre("a", "b")) << "nothing is polled any more";
+  EXPECT_EQ(log, (Log{"a", "b"})) << "nothing is polled any more";
   EXPECT_EQ(a.live(), 0);
   EXPECT_EQ(b.live(), 0);
   EXPECT_EQ(late.live(), 0) << "a task that was spawned while the executor went was not dropped";
@@ -689,7 +687,7 @@ TEST(LocalExecutor, FuturesAreDestroyedOnItsOwnThread) {
     step("the executor is destroyed");
   }
   on_another_thread([&] { wakers.clear(); });
-  EXPECT_THAT(destroyed_on, ElementsAre(mine, mine));
+  EXPECT_TRUE(destroyed_on == std::vector({mine, mine}));
 }
 
 }  // namespace

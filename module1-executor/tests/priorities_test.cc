@@ -42,8 +42,6 @@ using rt::PriorityExecutor;
 using rt::ShutdownReport;
 using rt::TaskMetrics;
 using rt::Waker;
-using testing::ElementsAre;
-using testing::IsEmpty;
 using testkit::LifeCounter;
 using testkit::PausedClock;
 using testkit::step;
@@ -564,7 +562,7 @@ TEST(PriorityShutdown, WithoutATaskReportsNothing) {
   const ShutdownReport report = executor.shutdown(kNoLimit);
   EXPECT_EQ(report.ended, 0U);
   EXPECT_EQ(report.dropped, 0U);
-  EXPECT_THAT(report.thrown, IsEmpty());
+  EXPECT_EQ(report.thrown.size(), 0u);
 }
 
 TEST(PriorityShutdown, LetsTasksEndAndDropsThoseThatWait) {
@@ -723,7 +721,7 @@ TEST(PriorityShutdown, WhatTasksThrowIsInTheReport) {
       thrown.emplace_back(e.what());
     }
   }
-  EXPECT_THAT(thrown, ElementsAre("thrown by a", "thrown by b"));
+  EXPECT_EQ(thrown, (std::vector<std::string>{"thrown by a", "thrown by b"}));
   EXPECT_EQ(executor.alive(), 0U);
 }
 
@@ -779,7 +777,7 @@ TEST(PriorityShutdown, ATaskThatIsDroppedMayWakeSpawnAndAsk) {
   spawn(executor, kHigh, h);
   const ShutdownReport report = executor.shutdown(kNoLimit);
   EXPECT_EQ(log, "hn") << "nothing is polled once tasks are dropped";
-  EXPECT_THAT(alive, ElementsAre(1U, 0U)) << "h goes first, then n";
+  EXPECT_EQ(alive, (std::vector<std::size_t>{1, 0})) << "h goes first, then n";
   EXPECT_EQ(report.dropped, 2U);
   EXPECT_EQ(of_late, nullptr);
   EXPECT_EQ(h.live() + n.live() + late.live(), 0);

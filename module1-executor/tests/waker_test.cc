@@ -15,8 +15,6 @@ namespace {
 
 using rt::Waker;
 using rt::WakerVTable;
-using testing::ElementsAre;
-using testing::IsEmpty;
 using testkit::CountingWaker;
 using testkit::step;
 
@@ -183,10 +181,10 @@ TEST(Waker, CloneHoldsWhatTheTablesCloneReturned) {
   const Waker first = Ticket::waker(woken);
   const Waker second = first.clone();
   second.wake_by_ref();
-  EXPECT_THAT(woken, ElementsAre(2))
+  EXPECT_EQ(woken, std::vector{2})
       << "clone() of ticket 1 returned ticket 2, and that is what the new waker holds.";
   first.wake_by_ref();
-  EXPECT_THAT(woken, ElementsAre(2, 1)) << "The first waker holds what it held before.";
+  EXPECT_EQ(woken, (std::vector{2, 1})) << "The first waker holds what it held before.";
 }
 
 // --- Waking --------------------------------------------------------------------------------------
