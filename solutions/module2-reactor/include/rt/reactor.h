@@ -158,11 +158,10 @@ class Reactor {
   }
 
   void release(Token token) {
-    sync::Arc<ScheduledIo> io;  // Before the lock: dropped after it, and its wakers with it.
     const sync::Lock lock(mutex_);
     Slab& slab = slab_.write();
     Slot& slot = slab.slots[token.index];
-    std::swap(io, slot.io);
+    slot.io = {};  // Its owner has it too: no waker is dropped here, under the lock.
     ++slot.generation;
     slab.free.push_back(token.index);
   }
