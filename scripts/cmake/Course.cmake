@@ -246,7 +246,7 @@ endfunction()
 
 # course_demo(TARGET … OVERLAY … SOURCES …), as written by overlay.py. No precompiled header: a demo
 # shows that the headers of the course stand by themselves. Optimized, because some of them measure.
-# What demos share is in demo/ headers of the first module.
+# What demos share is in demo/ headers: of module 0, and from module 2 on those for tasks.
 function(course_demo)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OVERLAY" "SOURCES")
   course_flavour(demo flavour)
@@ -254,7 +254,8 @@ function(course_demo)
   add_executable(${arg_TARGET} ${arg_SOURCES})
   target_compile_options(${arg_TARGET} PRIVATE -O2)
   target_include_directories(${arg_TARGET}
-    PRIVATE "${arg_OVERLAY}" "${COURSE_ROOT}/module0-problem/demo/include")
+    PRIVATE "${arg_OVERLAY}" "${COURSE_ROOT}/module0-problem/demo/include"
+      "${COURSE_ROOT}/module2-reactor/demo/include")
   target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour})
 endfunction()
 

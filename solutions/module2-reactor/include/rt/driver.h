@@ -173,13 +173,13 @@ class Driver final : public Park {
   absl::Status sleep(absl::Duration limit) {
     // After fall_asleep(), so that an earlier timer that comes from now on finds us asleep.
     const Instant until = std::min(handle_.timers->begin_sleep(), clock::now() + limit);
-    absl::Status turned = sleep_until(until);
+    absl::Status turned = sleep_or_advance(until);
     handle_.timers->end_sleep();
     handle_.timers->fire(clock::now());
     return turned;
   }
 
-  absl::Status sleep_until(Instant until) {
+  absl::Status sleep_or_advance(Instant until) {
     const absl::Duration left = std::max(until - clock::now(), absl::ZeroDuration());
     if (left == absl::ZeroDuration() || !clock::is_paused()) return handle_.reactor->turn(left);
     if (clock::auto_advances()) {
