@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "rt/driver_handle.h"
 #include "rt/io_source.h"
@@ -32,6 +34,23 @@ namespace io_parts {
 // A reactor of which this thread is the driver. Nothing turns it but the test.
 class OnAReactor {
  public:
+  testkit::TestTask task;
+
+  // Polls until it is ready, with turns of the reactor in between.
+  template <class F>
+  rt::OutputOf<F> finish(F future) {
+    return finish_polled(future);
+  }
+  template <class F>
+  rt::OutputOf<F> finish_polled(F& future) {
+    for (;;) {
+      const int wakes = task.wakes();
+      rt::Poll<rt::OutputOf<F>> result = task.poll(future);
+      if (result.is_ready()) return std::move(result).take();
+      turn_until_woken(task, wakes + 1);
+    }
+  }
+
   OnAReactor() : reactor_(*rt::Reactor::create()), inside_(reactor_) {}
 
   rt::Reactor& reactor() const { return *reactor_; }
@@ -42,9 +61,9 @@ class OnAReactor {
     check(reactor_->turn(absl::ZeroDuration()));
   }
   // Waits for events until the task has been woken `n` times.
-  void turn_until_woken(const testkit::TestTask& task, int n = 1) {
-    testkit::step("turns of the reactor until " + task.name() + " is woken");
-    while (task.wakes() < n) check(reactor_->turn(absl::InfiniteDuration()));
+  void turn_until_woken(const testkit::TestTask& who, int n = 1) {
+    testkit::step("turns of the reactor until " + who.name() + " is woken");
+    while (who.wakes() < n) check(reactor_->turn(absl::InfiniteDuration()));
   }
 
  private:
@@ -57,6 +76,19 @@ class OnAReactor {
 // A descriptor that does not block, as a registered source.
 inline rt::IoSource source_of(testkit::Fd fd, std::string name) {
   return *rt::IoSource::open(rt::OwnedFd(fd.release()), std::move(name));
+}
+
+// EXPECT_EQ of texts. It is a template of their lengths too, and each costs compile time.
+inline testing::AssertionResult same(absl::string_view actual, absl::string_view expected) {
+  if (actual == expected) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "expected \"" << std::string(expected)
+                                     << "\", but it was \"" << std::string(actual) << "\"";
+}
+
+// The text of its error.
+template <class T>
+std::string error_of(const absl::StatusOr<T>& result) {
+  return result.ok() ? "no error" : std::string(result.status().message());
 }
 
 // Waits until so many connections are in a listener's queue. (TCP over loopback may take a moment.)
@@ -76,12 +108,13 @@ class Kernel : public rt::sys::Calls {
   ~Kernel() override { rt::sys::replace(before_); }
 
   // The errors of the next calls; after them the kernel is asked.
-  std::vector<int> read_fails, write_fails, accept_fails;
+  std::vector<int> read_fails, write_fails, accept_fails, receive_fails;
+  int still_running = 0;            // So many calls of waitid(2) say that it runs.
   int so_error = -1;                // What SO_ERROR says; -1: what the kernel says.
   bool interrupts_connect = false;  // After it has begun.
   std::function<void()> on_read;    // Called once, by a read that then finds nothing.
 
-  int reads = 0, writes = 0, accepts = 0;
+  int reads = 0, writes = 0, accepts = 0, receives = 0;
   int accept_flags = 0;
   int listener = -1;  // The last that began to listen.
   std::string diary;  // "connect register ".
@@ -99,6 +132,17 @@ class Kernel : public rt::sys::Calls {
   int accept4(int fd, sockaddr* address, socklen_t* length, int flags) override {
     accept_flags = flags;
     return fails(accept_fails, ++accepts) ? -1 : Calls::accept4(fd, address, length, flags);
+  }
+  ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* address,
+                   socklen_t* length) override {
+    if (fails(receive_fails, ++receives)) return -1;
+    return Calls::recvfrom(fd, buffer, size, flags, address, length);
+  }
+  int waitid(idtype_t type, id_t id, siginfo_t* info, int options) override {
+    if (still_running == 0) return Calls::waitid(type, id, info, options);
+    --still_running;
+    info->si_pid = 0;
+    return 0;
   }
   int listen(int fd, int backlog) override {
     listener = fd;

@@ -25,7 +25,9 @@
 
 namespace {
 
+using io_parts::error_of;
 using io_parts::Kernel;
+using io_parts::same;
 using rt::IoStream;
 using rt::SocketAddress;
 using rt::TcpListener;
@@ -37,13 +39,6 @@ using testkit::TestTask;
 
 // TestTask::live() counts the task's own waker too.
 constexpr int kOnlyItsOwn = 1;
-
-// EXPECT_EQ of texts. It is a template of their lengths too, and each costs compile time.
-testing::AssertionResult same(absl::string_view actual, absl::string_view expected) {
-  if (actual == expected) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "expected \"" << std::string(expected)
-                                     << "\", but it was \"" << std::string(actual) << "\"";
-}
 
 // A stream, and the other end of its connection. AF_UNIX: what one end does, the other end can see
 // when the call returns.
@@ -72,7 +67,6 @@ class Stream : public testing::Test, public io_parts::OnAReactor {
   int fd;
   Fd peer;
   IoStream stream;
-  TestTask task;
 };
 
 std::string text_of(const rt::Poll<absl::StatusOr<std::size_t>>& result) {
@@ -393,23 +387,7 @@ TEST_F(Stream, WithoutItsRuntimeEveryOperationFails) {
 
 class Tcp : public testing::Test, public io_parts::OnAReactor {
  protected:
-  // Polls until it is ready, with turns of the reactor in between.
-  template <class F>
-  rt::OutputOf<F> finish(F future) {
-    for (;;) {
-      const int wakes = task.wakes();
-      rt::Poll<rt::OutputOf<F>> result = task.poll(future);
-      if (result.is_ready()) return std::move(result).take();
-      turn_until_woken(task, wakes + 1);
-    }
-  }
-  template <class T>
-  static std::string error_of(const absl::StatusOr<T>& result) {
-    return result.ok() ? "no error" : std::string(result.status().message());
-  }
   static SocketAddress address_of(const TcpListener& listener) { return *listener.local_address(); }
-
-  TestTask task;
 };
 
 TEST_F(Tcp, ConnectsAcceptsAndTalks) {

@@ -8,19 +8,12 @@
 // bind(), and the first poll of connect(), need a runtime: they find its reactor through their
 // thread.
 //
-// Thread safety: a listener belongs to one thread at a time, a stream as an IoStream does. An
-// accept refers to its listener.
+// Thread safety: as IoListener and IoStream.
 //
 // Invariants
-//   1. connect() is ready when the connection stands or is known to fail. Dropped, it is given up,
-//   and
+//   1. connect() is ready when the connection stands or is known to fail. Dropped, it is given up:
 //      its descriptor is closed.
-//   2. accept() fails only for what will not go away. A client that has hung up again is passed
-//      over. When there are no descriptors left, or no memory, the clients stay in the listener's
-//      queue, and accept() tries again every Backoff::kPause; it says so on stderr, once for each
-//      listener.
-//   3. An accept that is dropped has accepted nobody.
-//   4. Every error names its call and its address: "connect 127.0.0.1:80: Connection refused".
+//   2. Every error names its call and its address: "connect 127.0.0.1:80: Connection refused".
 //
 // The idea is Tokio's TcpListener and TcpStream.
 #pragma once
@@ -31,18 +24,16 @@
 #include <sys/types.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <optional>
 #include <stdexcept>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "rt/backoff.h"
 #include "rt/future.h"
 #include "rt/io_error.h"
+#include "rt/io_listener.h"
 #include "rt/io_operation.h"
 #include "rt/io_source.h"
 #include "rt/io_stream.h"
@@ -135,50 +126,24 @@ class TcpStream : public IoStream {
   SocketAddress peer_;
 };
 
-class TcpListener {
+class TcpListener : public IoListener {
  public:
   class [[nodiscard]] Accept {
    public:
     using Output = absl::StatusOr<TcpStream>;
 
-    explicit Accept(TcpListener& listener) noexcept
-        : listener_(&listener), operation_(listener.source_, Direction::kRead) {}
-    // Before the first poll only.
-    Accept(Accept&& other) noexcept : Accept(*other.listener_) {}
-    Accept& operator=(Accept&&) = delete;
-    ~Accept() = default;
+    explicit Accept(TcpListener& listener) noexcept : arrival_(listener) {}
 
     Poll<Output> poll(Context& cx) {
-      RT_TODO("2.4");
+      Poll<absl::StatusOr<OwnedFd>> arrived = arrival_.poll(cx);
+      if (arrived.is_pending()) return kPending;
+      absl::StatusOr<OwnedFd> fd = std::move(arrived).take();
+      if (!fd.ok()) return Output(std::move(fd).status());
+      return TcpStream::adopt(*std::move(fd), SocketAddress::from(arrival_.peer()));
     }
 
    private:
-    // The connection that was at the front of the queue has failed; the next may be well. What the
-    // network has to say of a new connection is said here, too (see accept(2)).
-    static bool is_the_clients(int error) noexcept {
-      switch (error) {
-        case ECONNABORTED:
-        case EPROTO:
-        case ENOPROTOOPT:
-        case ENETDOWN:
-        case ENETUNREACH:
-        case EHOSTDOWN:
-        case EHOSTUNREACH:
-        case ENONET:
-          return true;
-        default:
-          return false;
-      }
-    }
-
-    // Something has run out, of this process or of the machine, and the connection is still there.
-    static bool is_a_shortage(int error) noexcept {
-      return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-    }
-
-    TcpListener* listener_;
-    IoOperation operation_;
-    // Yours.
+    Arrival arrival_;
   };
 
   // Listens at `address`. With port 0 the kernel chooses; local_address() says which.
@@ -205,24 +170,13 @@ class TcpListener {
   Accept accept() { return Accept(*this); }
 
   absl::StatusOr<SocketAddress> local_address() const {
-    return detail::local_address(source_.fd());
+    return detail::local_address(source().fd());
   }
 
  private:
   static constexpr int kBacklog = 4096;  // The kernel takes its own limit if that is less.
 
-  explicit TcpListener(IoSource source) noexcept : source_(std::move(source)) {}
-
-  // Tells whoever runs the server that it is short of something: once, and not for each client.
-  void say_once(int error) {
-    if (std::exchange(said_, true)) return;
-    const std::string line =
-        absl::StrCat(source_.error(error, "accept").message(), "; new clients have to wait\n");
-    std::fputs(line.c_str(), stderr);
-  }
-
-  IoSource source_;
-  bool said_ = false;
+  explicit TcpListener(IoSource source) noexcept : IoListener(std::move(source)) {}
 };
 
 static_assert(Future<TcpStream::Connect> && Future<TcpListener::Accept>);
