@@ -1,0 +1,297 @@
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "io_parts.h"
+#include "rt/backoff.h"
+#include "rt/child.h"
+#include "rt/signal.h"
+#include "rt/socket_address.h"
+#include "rt/udp.h"
+#include "rt/unix_stream.h"
+#include "testkit/testkit.h"
+
+namespace {
+
+using io_parts::error_of;
+using io_parts::Kernel;
+using io_parts::same;
+using rt::Child;
+using rt::Signals;
+using rt::SocketAddress;
+using rt::UdpSocket;
+using rt::UnixListener;
+using rt::UnixStream;
+using testkit::Fd;
+using testkit::PausedClock;
+using testkit::step;
+
+// TestTask::live() counts the task's own waker too.
+constexpr int kOnlyItsOwn = 1;
+
+// --- UDP -----------------------------------------------------------------------------------------
+
+class Udp : public testing::Test, public io_parts::OnAReactor {
+ protected:
+  // What a receive came to, in words.
+  std::string text_of(const absl::StatusOr<UdpSocket::Received>& received) const {
+    if (!received.ok()) return error_of(received);
+    return absl::StrCat(absl::string_view(buffer, received->size),
+                        received->is_cut ? " (cut)" : "");
+  }
+  std::string receive(std::size_t size = sizeof buffer) {
+    return text_of(finish(b.receive_from(absl::MakeSpan(buffer, size))));
+  }
+  void send(absl::string_view data) {
+    const absl::StatusOr<std::size_t> sent = finish(a.send_to(data, b.local_address()));
+    ASSERT_TRUE(sent.ok()) << sent.status().ToString();
+    EXPECT_EQ(*sent, data.size());
+  }
+
+  char buffer[64] = {};
+  UdpSocket a = *UdpSocket::bind(SocketAddress::loopback(0));
+  UdpSocket b = *UdpSocket::bind(SocketAddress::loopback(0));
+};
+
+TEST_F(Udp, ReceivesWhatWasSentAndKnowsFromWhom) {
+  send("hello");
+  const absl::StatusOr<UdpSocket::Received> received =
+      finish(b.receive_from(absl::MakeSpan(buffer)));
+  EXPECT_TRUE(same(text_of(received), "hello"));
+  EXPECT_TRUE(same(received->from.to_string(), a.local_address().to_string()));
+}
+
+// Bug it is here for: a datagram that is shorter than the buffer taken for the last one. That is
+// the rule for streams; the second of two datagrams would wait for a third.
+TEST_F(Udp, AfterAShortDatagramItAsksForTheNext) {
+  Kernel kernel;
+  send("one");
+  send("two");
+  EXPECT_TRUE(same(receive(), "one"));
+  const int receives = kernel.receives;
+  UdpSocket::ReceiveFrom next = b.receive_from(absl::MakeSpan(buffer));
+  const rt::Poll<absl::StatusOr<UdpSocket::Received>> result = task.poll(next);
+  EXPECT_GT(kernel.receives, receives) << "One event may bring several datagrams: it has to ask.";
+  const std::string two = text_of(result.is_ready() ? result.value() : finish_polled(next));
+  EXPECT_TRUE(same(two, "two"));
+}
+
+TEST_F(Udp, WhatDoesNotFitIsLostAndThatIsSaid) {
+  send("0123456789");
+  send("next");
+  EXPECT_TRUE(same(receive(4), "0123 (cut)"));
+  EXPECT_TRUE(same(receive(4), "next")) << "It fits to its last byte, and is not cut.";
+}
+
+// Bug it is here for: an empty datagram taken for the end, or for nothing.
+TEST_F(Udp, AnEmptyDatagramIsADatagram) {
+  send("");
+  send("more");
+  EXPECT_TRUE(same(receive(), ""));
+  EXPECT_TRUE(same(receive(), "more"));
+}
+
+// Bug it is here for: readiness taken for a promise. A datagram whose checksum is wrong makes the
+// socket readable, and is gone when one looks.
+TEST_F(Udp, ReadinessIsAHint) {
+  Kernel kernel;
+  kernel.receive_fails = {EAGAIN};
+  UdpSocket::ReceiveFrom receive_from = b.receive_from(absl::MakeSpan(buffer));
+  ASSERT_TRUE(task.poll(receive_from).is_pending());
+  send("one");
+  turn_until_woken(task, task.wakes() + 1);
+  ASSERT_TRUE(task.poll(receive_from).is_pending());
+  send("two");
+  EXPECT_TRUE(same(text_of(finish_polled(receive_from)), "one"));
+}
+
+TEST_F(Udp, ADatagramThatIsTooLongIsAStatusThatNamesTheReceiver) {
+  const std::string long_text(70'000, 'x');
+  EXPECT_TRUE(same(error_of(finish(a.send_to(long_text, b.local_address()))),
+                   absl::StrCat("sendto ", b.local_address().to_string(), ": Message too long")));
+}
+
+TEST_F(Udp, ADroppedReceiveHasReceivedNothing) {
+  {
+    UdpSocket::ReceiveFrom receive_from = b.receive_from(absl::MakeSpan(buffer));
+    ASSERT_TRUE(task.poll(receive_from).is_pending());
+  }
+  EXPECT_EQ(task.live(), kOnlyItsOwn);
+  send("hello");
+  EXPECT_TRUE(same(receive(), "hello"));
+}
+
+// --- Unix sockets --------------------------------------------------------------------------------
+
+class Unix : public testing::Test, public io_parts::OnAReactor {
+ protected:
+  ~Unix() override { ::unlink(path.c_str()); }
+
+  std::string read(UnixStream& stream) {
+    char buffer[64];
+    const absl::StatusOr<std::size_t> count = finish(stream.read(absl::MakeSpan(buffer)));
+    return count.ok() ? std::string(buffer, *count) : error_of(count);
+  }
+
+  const std::string path = absl::StrCat(testing::TempDir(), "/more_sources_", ::getpid());
+};
+
+TEST_F(Unix, ConnectsAcceptsAndTalks) {
+  absl::StatusOr<UnixListener> listener = UnixListener::bind(path);
+  ASSERT_TRUE(listener.ok()) << listener.status().ToString();
+  absl::StatusOr<UnixStream> client = finish(UnixStream::connect(path));
+  ASSERT_TRUE(client.ok()) << client.status().ToString();
+  absl::StatusOr<UnixStream> server = finish(listener->accept());
+  ASSERT_TRUE(server.ok()) << server.status().ToString();
+  ASSERT_TRUE(finish(client->write_all("ping")).ok());
+  EXPECT_TRUE(same(read(*server), "ping"));
+  ASSERT_TRUE(finish(server->write_all("pong")).ok());
+  EXPECT_TRUE(same(read(*client), "pong"));
+  ASSERT_TRUE(client->shutdown_write().ok());
+  EXPECT_TRUE(same(read(*server), ""));
+}
+
+TEST_F(Unix, WhereNobodyListensItSaysWhere) {
+  EXPECT_TRUE(same(error_of(finish(UnixStream::connect(path))),
+                   absl::StrCat("connect ", path, ": No such file or directory")));
+  { const absl::StatusOr<UnixListener> gone = UnixListener::bind(path); }
+  EXPECT_TRUE(same(error_of(finish(UnixStream::connect(path))),
+                   absl::StrCat("connect ", path, ": Connection refused")));
+  EXPECT_TRUE(same(error_of(UnixListener::bind(path)),
+                   absl::StrCat("bind ", path, ": Address already in use")))
+      << "Its name is still there.";
+  const std::string too_long(200, 'x');
+  EXPECT_TRUE(same(error_of(finish(UnixStream::connect(too_long))),
+                   absl::StrCat("socket for ", too_long, ": File name too long")));
+}
+
+// Bug it is here for: EAGAIN of connect(2) taken for "under way", as EINPROGRESS is. No event
+// comes.
+TEST_F(Unix, AFullQueueIsTriedAgain) {
+  PausedClock clock;
+  const Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 0), 0);
+  const Fd first = testkit::connect_to(listener);  // The queue has room for one.
+  const std::ptrdiff_t files = testkit::open_files();
+  UnixStream::Connect connect = UnixStream::connect(path);
+  ASSERT_TRUE(task.poll(connect).is_pending());
+  ASSERT_TRUE(task.poll(connect).is_pending()) << "Polled without a reason.";
+  clock.advance(rt::Backoff::kPause);
+  task.wait_for_wakes(1);
+  ASSERT_TRUE(task.poll(connect).is_pending()) << "The queue is still full.";
+  EXPECT_LE(testkit::open_files(), files + 1) << "One socket, however often it is tried.";
+  const Fd served(::accept(listener.get(), nullptr, nullptr));
+  clock.advance(rt::Backoff::kPause);
+  task.wait_for_wakes(2);
+  rt::Poll<absl::StatusOr<UnixStream>> result = task.poll(connect);
+  ASSERT_TRUE(result.is_ready()) << "There is room now.";
+  EXPECT_TRUE(same(error_of(result.value()), "no error"));
+}
+
+// --- Signals -------------------------------------------------------------------------------------
+// The tests send signals to their own thread: one that is sent to the process might find a thread
+// of the test kit that does not block it.
+
+class Signal : public testing::Test, public io_parts::OnAReactor {
+ protected:
+  Signals signals = *Signals::listen({SIGUSR1, SIGUSR2});
+};
+
+TEST_F(Signal, WaitsForASignal) {
+  Signals::Next next = signals.next();
+  ASSERT_TRUE(task.poll(next).is_pending());
+  turn();
+  ASSERT_EQ(task.wakes(), 0);
+  ::raise(SIGUSR2);
+  turn();
+  EXPECT_EQ(task.wakes(), 1);
+  EXPECT_EQ(*finish_polled(next), SIGUSR2);
+}
+
+TEST_F(Signal, OneForEachKindThatHasCome) {
+  ::raise(SIGUSR2);
+  ::raise(SIGUSR1);
+  ::raise(SIGUSR1);
+  EXPECT_EQ(*finish(signals.next()) + *finish(signals.next()), SIGUSR1 + SIGUSR2);
+  Signals::Next third = signals.next();
+  EXPECT_TRUE(task.poll(third).is_pending()) << "Two of one kind, and nobody looked in between.";
+}
+
+TEST_F(Signal, ADroppedNextHasTakenNothing) {
+  {
+    Signals::Next next = signals.next();
+    ASSERT_TRUE(task.poll(next).is_pending());
+    ::raise(SIGUSR1);
+    turn();
+    EXPECT_EQ(task.wakes(), 1);
+  }
+  EXPECT_EQ(*finish(signals.next()), SIGUSR1);
+}
+
+// --- Children ------------------------------------------------------------------------------------
+
+class Children : public testing::Test, public io_parts::OnAReactor {
+ protected:
+  static std::string text_of(const absl::StatusOr<Child::Exit>& exit) {
+    if (!exit.ok()) return error_of(exit);
+    return absl::StrCat("code ", exit->code, ", signal ", exit->signal);
+  }
+};
+
+TEST_F(Children, AProcessThatEndsByItselfHasACode) {
+  absl::StatusOr<Child> child = Child::spawn({"sh", "-c", "exit 7"});
+  ASSERT_TRUE(child.ok()) << child.status().ToString();
+  EXPECT_TRUE(same(text_of(finish(child->wait())), "code 7, signal 0"));
+  EXPECT_TRUE(same(error_of(Child::spawn({"/no/such/program"})),
+                   "spawn /no/such/program: No such file or directory"));
+}
+
+// Bug it is here for: the code and the signal are one number in siginfo_t, and si_code says which.
+TEST_F(Children, AProcessThatASignalEndsHasASignal) {
+  const absl::StatusOr<Signals> signals = Signals::listen({SIGTERM});
+  absl::StatusOr<Child> child = Child::spawn({"sleep", "1000"});
+  Child::Wait wait = child->wait();
+  ASSERT_TRUE(task.poll(wait).is_pending());
+  turn();
+  ASSERT_TRUE(task.poll(wait).is_pending()) << "It sleeps.";
+  ::kill(child->pid(), SIGTERM);
+  EXPECT_TRUE(same(text_of(finish_polled(wait)), absl::StrCat("code 0, signal ", SIGTERM)));
+}
+
+// Bug it is here for: readiness taken for a promise. waitid(2) with WNOHANG has no EAGAIN: it says
+// 0.
+TEST_F(Children, AProcessThatStillRunsHasNotEnded) {
+  absl::StatusOr<Child> child = Child::spawn({"true"});
+  Child::Wait wait = child->wait();
+  ASSERT_TRUE(task.poll(wait).is_pending());
+  turn_until_woken(task);
+  Kernel kernel;
+  kernel.still_running = 1;
+  EXPECT_TRUE(task.poll(wait).is_pending()) << "It was called ready, and waitid(2) says: not yet.";
+}
+
+// Bug it is here for: a look (WNOWAIT) in place of a wait: the process stays a zombie.
+TEST_F(Children, AWaitTakesTheRemainsAway) {
+  absl::StatusOr<Child> child = Child::spawn({"true"});
+  EXPECT_TRUE(same(text_of(finish(child->wait())), "code 0, signal 0"));
+  EXPECT_EQ(::kill(child->pid(), 0), -1) << "The process is still there, as a zombie.";
+  EXPECT_TRUE(same(text_of(finish(child->wait())),
+                   absl::StrCat("waitid process ", child->pid(), ": No child processes")));
+}
+
+}  // namespace
