@@ -299,22 +299,36 @@ TEST_F(ScheduledIo, DroppedWithWakersItGivesThemBack) {
 // there is a waker that anybody could find.
 class WorstMoment {
  public:
-  explicit WorstMoment(std::function<void()> event) : event_(std::move(event)) {}
+  WorstMoment(rt::ScheduledIo& io, std::function<void()> event)
+      : io_(io), event_(std::move(event)) {}
+  ~WorstMoment() {  // Before the waker's data goes, the waker does.
+    io_.forget(kRead);
+    io_.forget(kWrite);
+  }
   rt::Context& cx() { return cx_; }
   int wakes() const { return wakes_; }
+  int live() const { return live_; }  // Its own is one.
 
  private:
+  static WorstMoment& from(void* data) { return *static_cast<WorstMoment*>(data); }
   static void* clone(void* data) {
     step("the waker is cloned, and in that moment:");
-    if (const auto event = std::exchange(static_cast<WorstMoment*>(data)->event_, nullptr)) event();
+    if (const auto event = std::exchange(from(data).event_, nullptr)) event();
+    ++from(data).live_;
     return data;
   }
-  static void wake(void* data) { ++static_cast<WorstMoment*>(data)->wakes_; }
-  static void drop(void*) {}
-  static constexpr rt::WakerVTable kVTable{&clone, &wake, &wake, &drop};
+  static void wake(void* data) {
+    wake_by_ref(data);
+    drop(data);
+  }
+  static void wake_by_ref(void* data) { ++from(data).wakes_; }
+  static void drop(void* data) { --from(data).live_; }
+  static constexpr rt::WakerVTable kVTable{&clone, &wake, &wake_by_ref, &drop};
 
+  rt::ScheduledIo& io_;
   std::function<void()> event_;
   int wakes_ = 0;
+  int live_ = 1;
   rt::Waker waker_{this, &kVTable};
   rt::Context cx_{waker_};
 };
@@ -325,7 +339,7 @@ TEST_F(ScheduledIo, AnEventBeforeTheWakerIsStoredIsNotLost) {
   for (const Readiness readiness :
        {Readiness::kReadable, Readiness::kReadClosed, Readiness::kError, Readiness::kShutdown}) {
     rt::ScheduledIo io;
-    WorstMoment task([&io, readiness] {
+    WorstMoment task(io, [&io, readiness] {
       step(absl::StrCat("set_ready(", readiness.to_string(), ")"));
       io.set_ready(readiness);
     });
@@ -339,15 +353,24 @@ TEST_F(ScheduledIo, AnEventBeforeTheWakerIsStoredIsNotLost) {
 // The same when there is a waker already: of another task, which is woken in vain.
 TEST_F(ScheduledIo, AnEventWhileTheWakerIsReplacedIsNotLost) {
   EXPECT_EQ(poll(kRead, reader_), "pending");
-  WorstMoment task([this] { set(Readiness::kReadable); });
+  WorstMoment task(io_, [this] { set(Readiness::kReadable); });
   const std::string answer = poll(kRead, task.cx());
   EXPECT_TRUE(answer == "readable" || task.wakes() > 0) << "poll_ready() said " << answer;
 }
 
 TEST_F(ScheduledIo, AShutdownBeforeTheWakerIsStoredIsNotLost) {
-  WorstMoment task([this] { io_.shutdown(); });
+  WorstMoment task(io_, [this] { io_.shutdown(); });
   const std::string answer = poll(kWrite, task.cx());
   EXPECT_TRUE(answer == "shutdown" || task.wakes() > 0) << "poll_ready() said " << answer;
+}
+
+// Bug it is here for: a waker that stays although its task has its answer. The task may end, and
+// its memory is kept for as long as the connection.
+TEST_F(ScheduledIo, ReadyLeavesNoWakerBehind) {
+  WorstMoment task(io_, [this] { set(Readiness::kReadable); });
+  poll(kRead, task.cx());
+  EXPECT_EQ(poll(kRead, task.cx()), "readable");
+  EXPECT_EQ(task.live(), kOnlyItsOwn);
 }
 
 // --- Wakers that call back -----------------------------------------------------------------------

@@ -63,8 +63,9 @@ class ScheduledIo {
   ScheduledIo(const ScheduledIo&) = delete;
   ScheduledIo& operator=(const ScheduledIo&) = delete;
 
-  // Ready if an operation in this direction is worth a try; else keeps the newest waker, and clones
-  // it only when the one that is stored would not wake the same task. Ready may leave the waker.
+  // Ready if an operation in this direction is worth a try, and then its waker is not kept: a waker
+  // keeps its task alive. Else stores the newest waker, and clones it only when the one that is
+  // stored would not wake the same task.
   Poll<ReadyEvent> poll_ready(Direction direction, Context& cx) {
     RT_TODO("2.2");
   }

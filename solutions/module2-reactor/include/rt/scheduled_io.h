@@ -62,15 +62,18 @@ class ScheduledIo {
   ScheduledIo(const ScheduledIo&) = delete;
   ScheduledIo& operator=(const ScheduledIo&) = delete;
 
-  // Ready if an operation in this direction is worth a try; else keeps the newest waker, and clones
-  // it only when the one that is stored would not wake the same task. Ready may leave the waker.
+  // Ready if an operation in this direction is worth a try, and then its waker is not kept: a waker
+  // keeps its task alive. Else stores the newest waker, and clones it only when the one that is
+  // stored would not wake the same task.
   Poll<ReadyEvent> poll_ready(Direction direction, Context& cx) {
     // BEGIN SOLUTION 2.2
     if (const ReadyEvent event = now(); event.readiness.satisfies(direction)) return event;
     store(direction, cx.waker());
     // Once more: set_ready() may have come after the look above, and before there was a waker.
-    if (const ReadyEvent event = now(); event.readiness.satisfies(direction)) return event;
-    return kPending;
+    const ReadyEvent event = now();
+    if (!event.readiness.satisfies(direction)) return kPending;
+    forget(direction);
+    return event;
     // END SOLUTION
   }
 
