@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "testkit/sockets.h"
 #include "testkit/sys_script.h"
 #include "testkit/testkit.h"
