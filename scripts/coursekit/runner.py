@@ -63,6 +63,7 @@ class Binary:
     path: Path
     kind: str
     thread_sanitized: bool = False
+    repeats: int = 1  # how often each test runs in its process
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def judge(name: str, kind: str, ended: Ended) -> TestResult:
-    """What became of one test. A pass needs exit code 0 and the test's own word for it."""
+def judge(name: str, kind: str, ended: Ended, repeats: int = 1) -> TestResult:
+    """What became of one test. A pass needs exit code 0 and the test's own word for each run."""
     failures = tuple(
         Failure(
             _text(e.get("file")),
@@ -169,7 +170,7 @@ def judge(name: str, kind: str, ended: Ended) -> TestResult:
     )
     hang = next((_text(e.get("report")) for e in ended.events if e.get("event") == "hang"), None)
     ends = [e for e in ended.events if e.get("event") == "end" and e.get("test") == name]
-    finished = any(e.get("ok") is True for e in ends)
+    finished = sum(e.get("ok") is True for e in ends) >= repeats
 
     def result(state: str, message: str = "", todo: str = "") -> TestResult:
         return TestResult(name, kind, state, message, ended.seconds, failures, ended.output, todo)
@@ -515,7 +516,7 @@ class _GroupRun:
 
     def _submit(self, index: int, number: int, name: str, binary: Binary) -> None:
         def ended(end: Ended) -> None:
-            result = judge(name, binary.kind, end)
+            result = judge(name, binary.kind, end, binary.repeats)
             # One endless loop is often in the way of every test: its neighbours would each spend the
             # whole allowance of CPU time only to say the same.
             enough = ("hang", "fail", "crash") if self._group.until_failure else ("hang",)
@@ -536,6 +537,8 @@ class _GroupRun:
             f"--gtest_filter={name}",
             "--gtest_color=no",
         ]
+        if binary.repeats > 1:
+            command.append(f"--gtest_repeat={binary.repeats}")
         self._owner.pool.submit(command, ended, given_up=given_up)
 
     def _one_less(self) -> None:

@@ -299,6 +299,13 @@ def test_a_pass_needs_the_tests_own_word() -> None:
     assert verdict(0, b'not json\n[]\n{"event":"end"') == "fail"
 
 
+def test_each_run_in_one_process_has_to_end_well() -> None:
+    end = b'{"event":"end","test":"S.A","ok":true}\n'
+    for ends, state in ((2, "fail"), (3, "pass")):
+        ended = Ended(0, parse_events(end * ends), "", 0.0)
+        assert judge("S.A", "unit", ended, repeats=3).state == state
+
+
 def test_names_of_tests() -> None:
     text = "Running main\nSuite.\n  One\n  DISABLED_Two\nTyped/0.  # TypeParam = int\n  Three\nP/Suite.\n  Four/0  # GetParam() = 1\n"
     assert parse_test_list(text) == ["Suite.One", "Typed/0.Three", "P/Suite.Four/0"]
