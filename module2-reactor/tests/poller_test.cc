@@ -11,7 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "testkit/sockets.h"
 #include "testkit/sys_script.h"
 #include "testkit/testkit.h"
@@ -25,7 +28,6 @@ using absl::ZeroDuration;
 using rt::Event;
 using rt::Readiness;
 using rt::Token;
-using testing::HasSubstr;
 using testkit::Call;
 using testkit::Fd;
 using testkit::SysRecord;
@@ -33,32 +35,44 @@ using testkit::SysRecord;
 static_assert(std::is_nothrow_move_constructible_v<rt::Poller>);
 static_assert(!std::is_copy_constructible_v<rt::Poller>);
 
+testing::AssertionResult is_ok(const absl::Status& status) {
+  return status.ok() ? testing::AssertionSuccess() : testing::AssertionFailure() << status;
+}
+
+testing::AssertionResult has(absl::string_view text, absl::string_view part) {
+  if (absl::StrContains(text, part)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "\"" << part << "\" is not in \"" << text << "\"";
+}
+
 // A poller, and one end of a connection that is registered with it as 7/1 and has been reported
 // once: there is room to write.
 class Poller : public testing::Test {
  protected:
   Poller() : poller_(create()) {
     script_.name(fd_.get(), "connection");
-    EXPECT_EQ(poller_.add(fd_.get(), Token(7, 1)), absl::OkStatus());
-    EXPECT_EQ(wait(), "7/1: writable");
+    EXPECT_TRUE(is_ok(poller_.add(fd_.get(), Token(7, 1))));
+    EXPECT_STREQ(wait(), "7/1: writable");
   }
 
   static rt::Poller create() {
     absl::StatusOr<rt::Poller> poller = rt::Poller::create();
-    EXPECT_EQ(poller.status(), absl::OkStatus());
+    EXPECT_TRUE(is_ok(poller.status()));
     return *std::move(poller);
   }
 
   // What wait() returns, in words: "7/1: readable|writable, 8/1: error".
-  std::string wait(absl::Duration timeout = ZeroDuration()) {
+  const char* wait(absl::Duration timeout = ZeroDuration()) {
     const absl::StatusOr<absl::Span<const Event>> events = poller_.wait(timeout);
-    if (!events.ok()) return events.status().ToString();
-    std::string text;
-    for (const Event& event : *events) {
-      absl::StrAppend(&text, text.empty() ? "" : ", ", event.token.index, "/",
-                      event.token.generation, ": ", event.readiness.to_string());
+    text_.clear();
+    if (!events.ok()) {
+      text_ = events.status().ToString();
+    } else {
+      for (const Event& event : *events) {
+        absl::StrAppend(&text_, text_.empty() ? "" : ", ", event.token.index, "/",
+                        event.token.generation, ": ", event.readiness.to_string());
+      }
     }
-    return text;
+    return text_.c_str();
   }
 
   // How many events the kernel had for the last wait(), the poller's own among them.
@@ -69,6 +83,7 @@ class Poller : public testing::Test {
   std::pair<Fd, Fd> pair_ = testkit::socket_pair(SOCK_NONBLOCK);
   Fd& fd_ = pair_.first;
   Fd& peer_ = pair_.second;
+  std::string text_;  // What the last wait() returned.
 };
 
 struct Pipe {
@@ -84,17 +99,17 @@ struct Pipe {
 // --- What is reported ----------------------------------------------------------------------------
 
 TEST_F(Poller, ReportsBytesThatHaveCome) {
-  EXPECT_EQ(wait(), "") << "nothing has happened since";
+  EXPECT_STREQ(wait(), "") << "nothing has happened since";
   testkit::send_all(peer_, "hello");
-  EXPECT_EQ(wait(InfiniteDuration()), "7/1: readable|writable");
+  EXPECT_STREQ(wait(InfiniteDuration()), "7/1: readable|writable");
 }
 
 // Bug it is here for: registered for one direction only.
 TEST_F(Poller, ReportsRoomThatHasCome) {
   testkit::fill(fd_, std::string(4096, 'x'));
-  EXPECT_EQ(wait(), "");
+  EXPECT_STREQ(wait(), "");
   testkit::receive_now(peer_);
-  EXPECT_EQ(wait(), "7/1: writable") << "the peer has taken everything: there is room again";
+  EXPECT_STREQ(wait(), "7/1: writable") << "the peer has taken everything: there is room again";
   EXPECT_EQ(script_.count(Call::kEpollCtl, fd_.get()), 1u) << "one registration is for both";
 }
 
@@ -102,23 +117,23 @@ TEST_F(Poller, ReportsRoomThatHasCome) {
 // somebody has read: on an idle connection, which has room, that is always.
 TEST_F(Poller, ReportsAnEdgeOnce) {
   testkit::send_all(peer_, "hello");
-  EXPECT_EQ(wait(), "7/1: readable|writable");
-  EXPECT_EQ(wait(), "") << "the bytes are still there, but they have been reported";
+  EXPECT_STREQ(wait(), "7/1: readable|writable");
+  EXPECT_STREQ(wait(), "") << "the bytes are still there, but they have been reported";
   EXPECT_EQ(testkit::receive(fd_, 1), "h");
-  EXPECT_EQ(wait(), "") << "four bytes are left, and none is new";
+  EXPECT_STREQ(wait(), "") << "four bytes are left, and none is new";
   testkit::send_all(peer_, "more");
-  EXPECT_EQ(wait(), "7/1: readable|writable") << "something new has come";
+  EXPECT_STREQ(wait(), "7/1: readable|writable") << "something new has come";
 }
 
 // Bug it is here for: EPOLLRDHUP not asked for, or not understood.
 TEST_F(Poller, ReportsThatThePeerSendsNothingMore) {
   testkit::end_output(peer_);
-  EXPECT_EQ(wait(), "7/1: readable|writable|read_closed") << "the other direction is open";
+  EXPECT_STREQ(wait(), "7/1: readable|writable|read_closed") << "the other direction is open";
 }
 
 TEST_F(Poller, ReportsThatThePeerIsGone) {
   peer_.close();
-  EXPECT_THAT(wait(), HasSubstr("read_closed|write_closed"));
+  EXPECT_TRUE(has(wait(), "read_closed|write_closed"));
 }
 
 // Bug it is here for: a hang-up that counts only together with EPOLLIN (classic bug 63). The reader
@@ -126,9 +141,9 @@ TEST_F(Poller, ReportsThatThePeerIsGone) {
 TEST_F(Poller, AHangUpAloneIsReported) {
   Pipe pipe;
   ASSERT_TRUE(poller_.add(pipe.out.get(), Token(8, 1)).ok());
-  EXPECT_EQ(wait(), "");
+  EXPECT_STREQ(wait(), "");
   pipe.in.close();
-  EXPECT_EQ(wait(), "8/1: read_closed|write_closed")
+  EXPECT_STREQ(wait(), "8/1: read_closed|write_closed")
       << "EPOLLHUP: nothing comes any more, and nothing goes";
 }
 
@@ -136,9 +151,9 @@ TEST_F(Poller, AHangUpAloneIsReported) {
 TEST_F(Poller, AnErrorIsReported) {
   Pipe pipe;
   ASSERT_TRUE(poller_.add(pipe.in.get(), Token(8, 1)).ok());
-  EXPECT_EQ(wait(), "8/1: writable");
+  EXPECT_STREQ(wait(), "8/1: writable");
   pipe.out.close();
-  EXPECT_EQ(wait(), "8/1: writable|error") << "nobody will ever read this pipe";
+  EXPECT_STREQ(wait(), "8/1: writable|error") << "nobody will ever read this pipe";
 }
 
 // --- Whose it is ---------------------------------------------------------------------------------
@@ -147,18 +162,18 @@ TEST_F(Poller, AnErrorIsReported) {
 TEST_F(Poller, GivesTheWholeTokenBack) {
   const auto [one, two] = testkit::socket_pair();
   ASSERT_TRUE(poller_.add(one.get(), Token(0xfffffff0, 0x80000001)).ok());
-  EXPECT_EQ(wait(), "4294967280/2147483649: writable");
+  EXPECT_STREQ(wait(), "4294967280/2147483649: writable");
 }
 
 TEST_F(Poller, ReportsEachUnderItsOwnToken) {
   const auto [one, two] = testkit::socket_pair();
   ASSERT_TRUE(poller_.add(one.get(), Token(8, 1)).ok());
   ASSERT_TRUE(poller_.add(two.get(), Token(9, 5)).ok());
-  const std::string both = wait();
-  EXPECT_THAT(both, HasSubstr("8/1: writable"));
-  EXPECT_THAT(both, HasSubstr("9/5: writable"));
+  wait();
+  EXPECT_TRUE(has(text_, "8/1: writable"));
+  EXPECT_TRUE(has(text_, "9/5: writable"));
   testkit::send_all(one, "x");
-  EXPECT_EQ(wait(), "9/5: readable|writable");
+  EXPECT_STREQ(wait(), "9/5: readable|writable");
 }
 
 // Bug it is here for: what the descriptor's number says now is taken for what was registered
@@ -170,28 +185,28 @@ TEST_F(Poller, AnOldRegistrationKeepsItsOldToken) {
   testkit::step("the number of the connection gets a new owner, and a duplicate keeps the old one");
   ASSERT_EQ(::dup2(next.get(), number), number);
   ASSERT_TRUE(poller_.add(number, Token(7, 2)).ok());
-  EXPECT_EQ(wait(), "7/2: writable");
+  EXPECT_STREQ(wait(), "7/2: writable");
   testkit::send_all(peer_, "to the old one");
-  EXPECT_EQ(wait(), "7/1: readable|writable");
+  EXPECT_STREQ(wait(), "7/1: readable|writable");
   testkit::send_all(next_peer, "to the new one");
-  EXPECT_EQ(wait(), "7/2: readable|writable");
+  EXPECT_STREQ(wait(), "7/2: readable|writable");
 }
 
 // Bug it is here for: a remove() that leaves it to close(2).
 TEST_F(Poller, WhatIsRemovedIsNotReported) {
   const Fd duplicate(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
-  EXPECT_EQ(poller_.remove(fd_.get()), absl::OkStatus());
+  EXPECT_TRUE(is_ok(poller_.remove(fd_.get())));
   fd_.close();
   testkit::send_all(peer_, "hello");
-  EXPECT_EQ(wait(), "");
+  EXPECT_STREQ(wait(), "");
 }
 
 TEST_F(Poller, AnEventThatWasNotTakenIsGoneWithRemove) {
   testkit::send_all(peer_, "hello");
-  EXPECT_EQ(poller_.remove(fd_.get()), absl::OkStatus());
-  EXPECT_EQ(wait(), "");
-  EXPECT_EQ(poller_.add(fd_.get(), Token(8, 2)), absl::OkStatus());
-  EXPECT_EQ(wait(), "8/2: readable|writable") << "added again, it is told what is there";
+  EXPECT_TRUE(is_ok(poller_.remove(fd_.get())));
+  EXPECT_STREQ(wait(), "");
+  EXPECT_TRUE(is_ok(poller_.add(fd_.get(), Token(8, 2))));
+  EXPECT_STREQ(wait(), "8/2: readable|writable") << "added again, it is told what is there";
 }
 
 // --- Interrupting --------------------------------------------------------------------------------
@@ -199,7 +214,7 @@ TEST_F(Poller, AnEventThatWasNotTakenIsGoneWithRemove) {
 // Bug it is here for: an interrupt that is lost when nobody waits yet.
 TEST_F(Poller, AnInterruptBeforeTheWaitEndsIt) {
   poller_.interrupt();
-  EXPECT_EQ(wait(InfiniteDuration()), "") << "it is no event, it only ends the wait";
+  EXPECT_STREQ(wait(InfiniteDuration()), "") << "it is no event, it only ends the wait";
 }
 
 TEST_F(Poller, AnotherThreadEndsTheWait) {
@@ -207,7 +222,7 @@ TEST_F(Poller, AnotherThreadEndsTheWait) {
     testkit::step("interrupt()");
     poller_.interrupt();
   });
-  EXPECT_EQ(wait(InfiniteDuration()), "");
+  EXPECT_STREQ(wait(InfiniteDuration()), "");
   other.join();
 }
 
@@ -216,8 +231,8 @@ TEST_F(Poller, AnInterruptEndsOneWaitOnly) {
   poller_.interrupt();
   poller_.interrupt();
   poller_.interrupt();
-  EXPECT_EQ(wait(InfiniteDuration()), "");
-  EXPECT_EQ(wait(), "");
+  EXPECT_STREQ(wait(InfiniteDuration()), "");
+  EXPECT_STREQ(wait(), "");
   EXPECT_EQ(reported(), 0) << "three interrupts before one wait are one, and it has been used up";
 }
 
@@ -225,14 +240,14 @@ TEST_F(Poller, AnInterruptEndsOneWaitOnly) {
 TEST_F(Poller, EachInterruptCounts) {
   for (int i = 0; i < 10; ++i) {
     poller_.interrupt();
-    EXPECT_EQ(wait(InfiniteDuration()), "");
+    EXPECT_STREQ(wait(InfiniteDuration()), "");
   }
 }
 
 TEST_F(Poller, AnInterruptAndAnEventComeTogether) {
   testkit::send_all(peer_, "hello");
   poller_.interrupt();
-  EXPECT_EQ(wait(InfiniteDuration()), "7/1: readable|writable");
+  EXPECT_STREQ(wait(InfiniteDuration()), "7/1: readable|writable");
 }
 
 // --- How long ------------------------------------------------------------------------------------
@@ -278,32 +293,31 @@ TEST_F(Poller, KnowsTimeoutsOfEverySize) {
 // before are returned again.
 TEST_F(Poller, ASignalIsNoErrorAndNoEvent) {
   testkit::send_all(peer_, "hello");
-  EXPECT_EQ(wait(), "7/1: readable|writable");
+  EXPECT_STREQ(wait(), "7/1: readable|writable");
   script_.on_epoll_wait().fails(EINTR);
-  EXPECT_EQ(wait(InfiniteDuration()), "");
+  EXPECT_STREQ(wait(InfiniteDuration()), "");
 }
 
 TEST_F(Poller, AWaitThatFailsSaysSo) {
   script_.on_epoll_wait().fails(EBADF);
-  EXPECT_THAT(wait(), HasSubstr("epoll_wait: Bad file descriptor"));
+  EXPECT_TRUE(has(wait(), "epoll_wait: Bad file descriptor"));
 }
 
 TEST_F(Poller, AnAddThatFailsSaysWhich) {
   script_.on(Call::kEpollCtl, peer_.get()).fails(ENOSPC);
   const absl::Status status = poller_.add(peer_.get(), Token(8, 1));
-  EXPECT_THAT(std::string(status.message()),
-              testing::AllOf(HasSubstr("epoll_ctl"), HasSubstr(absl::StrCat("fd ", peer_.get())),
-                             HasSubstr("No space left on device")));
+  EXPECT_TRUE(has(status.message(), "epoll_ctl"));
+  EXPECT_TRUE(has(status.message(), absl::StrCat("fd ", peer_.get())));
+  EXPECT_TRUE(has(status.message(), "No space left on device"));
   EXPECT_TRUE(absl::IsAlreadyExists(poller_.add(fd_.get(), Token(8, 1))))
       << "EEXIST: it is registered already";
-  EXPECT_EQ(wait(), "");
+  EXPECT_STREQ(wait(), "");
 }
 
 TEST_F(Poller, ARemoveThatFailsSaysWhich) {
   const absl::Status status = poller_.remove(peer_.get());
-  EXPECT_THAT(std::string(status.message()),
-              testing::AllOf(HasSubstr("epoll_ctl"), HasSubstr(absl::StrCat("fd ", peer_.get()))))
-      << "ENOENT: it was never added";
+  EXPECT_TRUE(has(status.message(), "epoll_ctl")) << "ENOENT: it was never added";
+  EXPECT_TRUE(has(status.message(), absl::StrCat("fd ", peer_.get())));
 }
 
 // Bug it is here for: what was opened first stays open when the second cannot be had.
@@ -316,8 +330,8 @@ TEST(PollerCreate, FailsWithoutLeavingAnythingOpen) {
     testkit::SysScript script;
     script.on(call).fails(EMFILE);
     const absl::Status status = rt::Poller::create().status();
-    EXPECT_THAT(std::string(status.message()), HasSubstr(name));
-    EXPECT_THAT(std::string(status.message()), HasSubstr("Too many open files"));
+    EXPECT_TRUE(has(status.message(), name));
+    EXPECT_TRUE(has(status.message(), "Too many open files"));
     EXPECT_EQ(testkit::open_files(), before) << name << " has failed";
   }
 }

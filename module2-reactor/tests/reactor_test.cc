@@ -11,7 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "testkit/sockets.h"
 #include "testkit/sys_script.h"
 #include "testkit/testkit.h"
@@ -24,7 +27,6 @@ using rt::Direction;
 using rt::Poll;
 using rt::ReadyEvent;
 using rt::Registration;
-using testing::HasSubstr;
 using testkit::Call;
 using testkit::Fd;
 using testkit::step;
@@ -32,6 +34,15 @@ using testkit::TestTask;
 
 constexpr Direction kRead = Direction::kRead;
 constexpr Direction kWrite = Direction::kWrite;
+
+testing::AssertionResult is_ok(const absl::Status& status) {
+  return status.ok() ? testing::AssertionSuccess() : testing::AssertionFailure() << status;
+}
+
+testing::AssertionResult has(absl::string_view text, absl::string_view part) {
+  if (absl::StrContains(text, part)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "\"" << part << "\" is not in \"" << text << "\"";
+}
 
 absl::StatusOr<Registration> add(const rt::sync::Arc<rt::Reactor>& reactor, const Fd& fd) {
   return rt::Reactor::add(reactor, fd.get());
@@ -42,7 +53,7 @@ struct Source {
   explicit Source(const rt::sync::Arc<rt::Reactor>& reactor, std::string name = "task")
       : task(std::move(name)), ends(testkit::socket_pair(SOCK_NONBLOCK)) {
     absl::StatusOr<Registration> added = add(reactor, ends.first);
-    EXPECT_EQ(added.status(), absl::OkStatus());
+    EXPECT_TRUE(is_ok(added.status()));
     registration.emplace(*std::move(added));
   }
 
@@ -75,13 +86,13 @@ class Reactor : public testing::Test {
 
   static rt::sync::Arc<rt::Reactor> create() {
     absl::StatusOr<rt::sync::Arc<rt::Reactor>> reactor = rt::Reactor::create();
-    EXPECT_EQ(reactor.status(), absl::OkStatus());
+    EXPECT_TRUE(is_ok(reactor.status()));
     return *std::move(reactor);
   }
 
   void turn(absl::Duration timeout = ZeroDuration()) {
     step("turn()");
-    EXPECT_EQ(reactor_->turn(timeout), absl::OkStatus());
+    EXPECT_TRUE(is_ok(reactor_->turn(timeout)));
   }
 
   testkit::SysScript script_;
@@ -145,7 +156,7 @@ TEST_F(Reactor, AnInterruptEndsTheTurn) {
 // Bug it is here for: an error that is taken for "no events". The loop around it would spin.
 TEST_F(Reactor, ATurnThatFailsSaysSo) {
   script_.on_epoll_wait().fails(EBADF);
-  EXPECT_THAT(reactor_->turn(ZeroDuration()).ToString(), HasSubstr("epoll_wait: Bad file"));
+  EXPECT_TRUE(has(reactor_->turn(ZeroDuration()).message(), "epoll_wait: Bad file"));
 }
 
 // --- A registration, and its end -----------------------------------------------------------------
@@ -156,7 +167,7 @@ TEST_F(Reactor, ARegistrationThatHasEndedIsOutOfTheKernel) {
   for (int i = 0; i < 3; ++i) {
     step("added, and dropped");
     const absl::StatusOr<Registration> registration = add(reactor_, fd);
-    EXPECT_EQ(registration.status(), absl::OkStatus());
+    EXPECT_TRUE(is_ok(registration.status()));
   }
   EXPECT_EQ(script_.count(Call::kEpollCtl, fd.get()), 6u);
   EXPECT_EQ(script_.count(Call::kClose, fd.get()), 0u) << "the descriptor has an owner, who closes";
@@ -176,9 +187,10 @@ TEST_F(Reactor, AddingTwiceFailsAndHarmsNobody) {
 TEST_F(Reactor, AnAddThatFailsSaysWhy) {
   const auto [fd, peer] = testkit::socket_pair();
   script_.on(Call::kEpollCtl, fd.get()).fails(ENOSPC);
-  EXPECT_THAT(add(reactor_, fd).status().ToString(),
-              testing::AllOf(HasSubstr("epoll_ctl"), HasSubstr("No space left on device")));
-  EXPECT_EQ(add(reactor_, fd).status(), absl::OkStatus()) << "the next one may have more luck";
+  const absl::Status status = add(reactor_, fd).status();
+  EXPECT_TRUE(has(status.message(), "epoll_ctl"));
+  EXPECT_TRUE(has(status.message(), "No space left on device"));
+  EXPECT_TRUE(is_ok(add(reactor_, fd).status())) << "the next one may have more luck";
 }
 
 TEST_F(Reactor, ARegistrationMayOutliveWhoeverMadeTheReactor) {
@@ -233,7 +245,7 @@ TEST_F(Reactor, AnEventOfAnyPredecessorReachesNobody) {
     const absl::StatusOr<Registration> successor = add(reactor_, fd);
     ASSERT_TRUE(successor.ok()) << successor.status();
     old.send();
-    EXPECT_EQ(reactor_->turn(ZeroDuration()), absl::OkStatus());
+    EXPECT_TRUE(is_ok(reactor_->turn(ZeroDuration())));
     TestTask task("successor");
     ASSERT_TRUE(successor->io().poll_ready(kRead, task.cx()).is_pending()) << "owner " << i;
   }
@@ -306,7 +318,7 @@ TEST_F(Reactor, ShutdownTellsAll) {
     const Poll<ReadyEvent> polled =
         sources[i]->registration->io().poll_ready(kRead, sources[i]->task.cx());
     ASSERT_TRUE(polled.is_ready());
-    EXPECT_EQ(polled.value().readiness, rt::Readiness::kShutdown);
+    EXPECT_STREQ(polled.value().readiness.to_string(), "shutdown");
   }
   EXPECT_EQ(sources[1]->task.wakes(), 0);
 }
@@ -318,7 +330,7 @@ TEST_F(Reactor, AfterShutdownNothingIsAdded) {
   const auto [fd, peer] = testkit::socket_pair();
   const absl::Status status = add(reactor_, fd).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("fd ", fd.get())));
+  EXPECT_TRUE(has(status.message(), absl::StrCat("fd ", fd.get())));
   EXPECT_EQ(script_.count(Call::kEpollCtl, fd.get()), 0u);
   reactor_->shutdown();
 }

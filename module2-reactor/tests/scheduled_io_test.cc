@@ -2,7 +2,6 @@
 
 #include <functional>
 #include <optional>
-#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -15,7 +14,6 @@ using rt::Direction;
 using rt::Poll;
 using rt::Readiness;
 using rt::ReadyEvent;
-using testing::HasSubstr;
 using testkit::step;
 using testkit::TestTask;
 
@@ -32,8 +30,8 @@ constexpr int kOnlyItsOwn = 1;
 class ScheduledIo : public testing::Test {
  protected:
   // What poll_ready() answers, in words: "pending", or "readable|read_closed".
-  std::string poll(Direction direction, TestTask& task) { return poll(direction, task.cx()); }
-  std::string poll(Direction direction, rt::Context& cx) {
+  const char* poll(Direction direction, TestTask& task) { return poll(direction, task.cx()); }
+  const char* poll(Direction direction, rt::Context& cx) {
     const Poll<ReadyEvent> polled = io_.poll_ready(direction, cx);
     const char* const answer =
         polled.is_pending() ? "pending" : polled.value().readiness.to_string();
@@ -61,17 +59,17 @@ class ScheduledIo : public testing::Test {
 // --- Set, and not set ----------------------------------------------------------------------------
 
 TEST_F(ScheduledIo, IsPendingUntilItIsReady) {
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   set(Readiness::kReadable);
   EXPECT_EQ(reader_.wakes(), 1) << "the poll was pending, so it has been promised a wake";
-  EXPECT_EQ(poll(kRead, reader_), "readable");
-  EXPECT_EQ(poll(kRead, reader_), "readable") << "until somebody clears it";
+  EXPECT_STREQ(poll(kRead, reader_), "readable");
+  EXPECT_STREQ(poll(kRead, reader_), "readable") << "until somebody clears it";
 }
 
 // Bug it is here for: an event that is forgotten because nobody waits for it yet.
 TEST_F(ScheduledIo, WhatCameBeforeThePollIsThere) {
   set(Readiness::kReadable);
-  EXPECT_EQ(poll(kRead, reader_), "readable");
+  EXPECT_STREQ(poll(kRead, reader_), "readable");
   EXPECT_EQ(reader_.clones(), 0) << "ready at once: nobody has to be woken";
 }
 
@@ -79,28 +77,28 @@ TEST_F(ScheduledIo, WhatCameBeforeThePollIsThere) {
 TEST_F(ScheduledIo, EventsAddUp) {
   set(Readiness::kReadable);
   set(Readiness::kWritable);
-  EXPECT_EQ(poll(kRead, reader_), "readable|writable");
+  EXPECT_STREQ(poll(kRead, reader_), "readable|writable");
   set(Readiness::kReadClosed);
-  EXPECT_EQ(poll(kWrite, writer_), "readable|writable|read_closed");
+  EXPECT_STREQ(poll(kWrite, writer_), "readable|writable|read_closed");
 }
 
 // Bug it is here for: one bit, or one waker, for both directions.
 TEST_F(ScheduledIo, TheTwoDirectionsAreApart) {
-  EXPECT_EQ(poll(kRead, reader_), "pending");
-  EXPECT_EQ(poll(kWrite, writer_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kWrite, writer_), "pending");
   set(Readiness::kWritable);
   EXPECT_EQ(reader_.wakes(), 0) << "there is room, and nothing to read";
   EXPECT_EQ(writer_.wakes(), 1);
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   set(Readiness::kReadable);
   EXPECT_EQ(reader_.wakes(), 1);
   EXPECT_EQ(writer_.wakes(), 1) << "it does not wait any more";
 }
 
 TEST_F(ScheduledIo, AReaderDoesNotTakeTheWritersPlace) {
-  EXPECT_EQ(poll(kWrite, writer_), "pending");
-  EXPECT_EQ(poll(kRead, reader_), "pending");
-  EXPECT_EQ(poll(kWrite, writer_), "pending");
+  EXPECT_STREQ(poll(kWrite, writer_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kWrite, writer_), "pending");
   EXPECT_EQ(reader_.clones() + writer_.clones(), 2);
   set(kBoth);
   EXPECT_EQ(reader_.wakes(), 1);
@@ -140,39 +138,39 @@ TEST_F(ScheduledIo, WhatIsClosedStaysClosed) {
   set(kBoth | Readiness::kReadClosed | Readiness::kWriteClosed);
   poll(kRead, reader_);
   clear(kRead);
-  EXPECT_EQ(poll(kRead, reader_), "writable|read_closed|write_closed");
+  EXPECT_STREQ(poll(kRead, reader_), "writable|read_closed|write_closed");
   poll(kWrite, writer_);
   clear(kWrite);
-  EXPECT_EQ(poll(kWrite, writer_), "read_closed|write_closed");
+  EXPECT_STREQ(poll(kWrite, writer_), "read_closed|write_closed");
 }
 
 // Bug it is here for: an error that nothing takes away. An operation that finds no error would be
 // told for ever to try again, and poll_ready() and read(2) would go round without an end.
 TEST_F(ScheduledIo, AnErrorIsThereUntilATryFindsNone) {
   set(Readiness::kError);
-  EXPECT_EQ(poll(kRead, reader_), "error");
+  EXPECT_STREQ(poll(kRead, reader_), "error");
   clear(kRead);
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   set(Readiness::kError);
-  EXPECT_EQ(poll(kWrite, writer_), "error");
+  EXPECT_STREQ(poll(kWrite, writer_), "error");
   clear(kWrite);
-  EXPECT_EQ(poll(kWrite, writer_), "pending");
+  EXPECT_STREQ(poll(kWrite, writer_), "pending");
 }
 
 TEST_F(ScheduledIo, ShutdownWakesAllAndStays) {
-  EXPECT_EQ(poll(kRead, reader_), "pending");
-  EXPECT_EQ(poll(kWrite, writer_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kWrite, writer_), "pending");
   step("shutdown()");
   io_.shutdown();
   EXPECT_EQ(reader_.wakes(), 1);
   EXPECT_EQ(writer_.wakes(), 1);
-  EXPECT_EQ(poll(kRead, reader_), "shutdown");
+  EXPECT_STREQ(poll(kRead, reader_), "shutdown");
   clear(kRead);
-  EXPECT_EQ(poll(kRead, reader_), "shutdown") << "it stays";
+  EXPECT_STREQ(poll(kRead, reader_), "shutdown") << "it stays";
   set(Readiness::kReadable);
-  EXPECT_EQ(poll(kRead, reader_), "readable|shutdown") << "it stays, whatever else comes";
+  EXPECT_STREQ(poll(kRead, reader_), "readable|shutdown") << "it stays, whatever else comes";
   clear(kRead);
-  EXPECT_EQ(poll(kWrite, writer_), "shutdown") << "it stays, whatever is cleared";
+  EXPECT_STREQ(poll(kWrite, writer_), "shutdown") << "it stays, whatever is cleared";
   EXPECT_EQ(reader_.live(), kOnlyItsOwn) << "nobody will wake anybody: no waker is kept";
 }
 
@@ -183,7 +181,8 @@ TEST_F(ScheduledIo, AClearThatComesAfterShutdownChangesNothing) {
   step("shutdown()");
   io_.shutdown();
   clear(kRead);
-  EXPECT_THAT(poll(kRead, reader_), HasSubstr("shutdown"));
+  poll(kRead, reader_);
+  EXPECT_TRUE(event_->readiness.contains(Readiness::kShutdown)) << event_->readiness.to_string();
 }
 
 // --- Clearing ------------------------------------------------------------------------------------
@@ -192,21 +191,21 @@ TEST_F(ScheduledIo, ClearedItIsPendingUntilTheNextEvent) {
   set(Readiness::kReadable);
   poll(kRead, reader_);
   clear(kRead);
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   EXPECT_EQ(reader_.wakes(), 0);
   set(Readiness::kReadable);
   EXPECT_EQ(reader_.wakes(), 1);
-  EXPECT_EQ(poll(kRead, reader_), "readable");
+  EXPECT_STREQ(poll(kRead, reader_), "readable");
 }
 
 TEST_F(ScheduledIo, ClearsItsOwnDirectionOnly) {
   set(kBoth);
   poll(kRead, reader_);
   clear(kRead);
-  EXPECT_EQ(poll(kRead, reader_), "pending");
-  EXPECT_EQ(poll(kWrite, writer_), "writable");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kWrite, writer_), "writable");
   clear(kWrite);
-  EXPECT_EQ(poll(kWrite, writer_), "pending");
+  EXPECT_STREQ(poll(kWrite, writer_), "pending");
 }
 
 // Bug it is here for: clear() that does not ask whether anything has come since (classic bug 59). A
@@ -217,9 +216,10 @@ TEST_F(ScheduledIo, AClearDoesNotEraseANewerEvent) {
   poll(kRead, reader_);
   set(Readiness::kReadable);
   clear(kRead);
-  EXPECT_EQ(poll(kRead, reader_), "readable") << "the second event came after the operation began";
+  EXPECT_STREQ(poll(kRead, reader_), "readable")
+      << "the second event came after the operation began";
   clear(kRead);
-  EXPECT_EQ(poll(kRead, reader_), "pending") << "this time nothing has come in between";
+  EXPECT_STREQ(poll(kRead, reader_), "pending") << "this time nothing has come in between";
 }
 
 // Bug it is here for: the same with a tick that is too narrow (Tokio had 8 bits, once): after 256
@@ -231,7 +231,7 @@ TEST_F(ScheduledIo, AClearDoesNotEraseANewerEventHoweverManyCame) {
     step(absl::StrCat(events, " times set_ready(readable)"));
     for (int i = 0; i < events; ++i) io_.set_ready(Readiness::kReadable);
     clear(kRead);
-    ASSERT_EQ(poll(kRead, reader_), "readable")
+    ASSERT_STREQ(poll(kRead, reader_), "readable")
         << events << " events came after the operation began";
   }
 }
@@ -244,15 +244,15 @@ TEST_F(ScheduledIo, AnOldEventClearsNothing) {
   clear(kRead);
   set(Readiness::kReadable);
   io_.clear(old.value(), kRead);
-  EXPECT_EQ(poll(kRead, reader_), "readable");
+  EXPECT_STREQ(poll(kRead, reader_), "readable");
 }
 
 // --- The waker -----------------------------------------------------------------------------------
 
 TEST_F(ScheduledIo, WakesTheNewestWakerOnly) {
   TestTask other("other");
-  EXPECT_EQ(poll(kRead, reader_), "pending");
-  EXPECT_EQ(poll(kRead, other), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, other), "pending");
   EXPECT_EQ(reader_.live(), kOnlyItsOwn) << "the other's waker has taken its place";
   set(Readiness::kReadable);
   EXPECT_EQ(reader_.wakes(), 0);
@@ -261,12 +261,12 @@ TEST_F(ScheduledIo, WakesTheNewestWakerOnly) {
 
 // Bug it is here for: a clone for each poll (classic bug 3).
 TEST_F(ScheduledIo, TheSameTasksWakerIsNotClonedAgain) {
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(poll(kRead, reader_), "pending");
+  for (int i = 0; i < 3; ++i) EXPECT_STREQ(poll(kRead, reader_), "pending");
   EXPECT_EQ(reader_.clones(), 1);
 }
 
 TEST_F(ScheduledIo, AWakeUsesTheWakerUp) {
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   set(Readiness::kReadable);
   set(Readiness::kReadable);
   EXPECT_EQ(reader_.wakes(), 1) << "it has been woken, and has not polled since";
@@ -274,8 +274,8 @@ TEST_F(ScheduledIo, AWakeUsesTheWakerUp) {
 }
 
 TEST_F(ScheduledIo, AForgottenWakerIsNotWoken) {
-  EXPECT_EQ(poll(kRead, reader_), "pending");
-  EXPECT_EQ(poll(kWrite, writer_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kWrite, writer_), "pending");
   step("forget(read)");
   io_.forget(kRead);
   EXPECT_EQ(reader_.live(), kOnlyItsOwn) << "the operation was dropped, and its waker with it";
@@ -353,16 +353,16 @@ TEST_F(ScheduledIo, AnEventBeforeTheWakerIsStoredIsNotLost) {
 
 // The same when there is a waker already: of another task, which is woken in vain.
 TEST_F(ScheduledIo, AnEventWhileTheWakerIsReplacedIsNotLost) {
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   WorstMoment task(io_, [this] { set(Readiness::kReadable); });
-  const std::string answer = poll(kRead, task.cx());
-  EXPECT_TRUE(answer == "readable" || task.wakes() > 0) << "poll_ready() said " << answer;
+  const bool is_ready = io_.poll_ready(kRead, task.cx()).is_ready();
+  EXPECT_TRUE(is_ready || task.wakes() > 0) << "pending, and nobody was woken";
 }
 
 TEST_F(ScheduledIo, AShutdownBeforeTheWakerIsStoredIsNotLost) {
   WorstMoment task(io_, [this] { io_.shutdown(); });
-  const std::string answer = poll(kWrite, task.cx());
-  EXPECT_TRUE(answer == "shutdown" || task.wakes() > 0) << "poll_ready() said " << answer;
+  const bool is_ready = io_.poll_ready(kWrite, task.cx()).is_ready();
+  EXPECT_TRUE(is_ready || task.wakes() > 0) << "pending, and nobody was woken";
 }
 
 // Bug it is here for: a waker that stays although its task has its answer. The task may end, and
@@ -370,7 +370,7 @@ TEST_F(ScheduledIo, AShutdownBeforeTheWakerIsStoredIsNotLost) {
 TEST_F(ScheduledIo, ReadyLeavesNoWakerBehind) {
   WorstMoment task(io_, [this] { set(Readiness::kReadable); });
   poll(kRead, task.cx());
-  EXPECT_EQ(poll(kRead, task.cx()), "readable");
+  EXPECT_STREQ(poll(kRead, task.cx()), "readable");
   EXPECT_EQ(task.live(), kOnlyItsOwn);
 }
 
@@ -380,25 +380,27 @@ TEST_F(ScheduledIo, ReadyLeavesNoWakerBehind) {
 
 // Bug it is here for: waking while the lock is held (classic bug 4).
 TEST_F(ScheduledIo, WakesWithoutHoldingTheLock) {
-  std::string inside;
+  const char* first = "";
+  const char* second = "";
   reader_.on_wake([&] {
-    inside = poll(kRead, reader_);
+    first = poll(kRead, reader_);
     clear(kRead);
-    inside += ", " + poll(kRead, reader_);
+    second = poll(kRead, reader_);
   });
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   set(Readiness::kReadable);
-  EXPECT_EQ(inside, "readable, pending");
+  EXPECT_STREQ(first, "readable");
+  EXPECT_STREQ(second, "pending");
   EXPECT_EQ(reader_.live(), kOnlyItsOwn + 1) << "it waits again";
   reader_.on_wake(nullptr);
 }
 
 TEST_F(ScheduledIo, ShutsDownWithoutHoldingTheLock) {
-  std::string inside;
+  const char* inside = "";
   reader_.on_wake([&] { inside = poll(kRead, reader_); });
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   io_.shutdown();
-  EXPECT_EQ(inside, "shutdown");
+  EXPECT_STREQ(inside, "shutdown");
   reader_.on_wake(nullptr);
 }
 
@@ -411,10 +413,10 @@ TEST_F(ScheduledIo, DropsWakersWithoutHoldingTheLock) {
     ++drops;
     set(Readiness::kWritable);
   });
-  EXPECT_EQ(poll(kRead, reader_), "pending");
-  EXPECT_EQ(poll(kRead, other), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, other), "pending");
   EXPECT_EQ(drops, 1) << "replaced by the other's waker, and so dropped";
-  EXPECT_EQ(poll(kRead, reader_), "pending");
+  EXPECT_STREQ(poll(kRead, reader_), "pending");
   step("forget(read)");
   io_.forget(kRead);
   EXPECT_EQ(drops, 2) << "forgotten, and so dropped";
