@@ -101,10 +101,10 @@ inline int run_crowd(absl::string_view name, Server& server, int size) {
   const bool are_in = ::write(go[1], &word, 1) == 1 && ::read(ready[0], &word, 1) == 1;
   if (are_in) {
     std::printf("%d clients are connected, and each was served.\n", size);
-    std::printf("The server has %ld threads, and %.0f bytes of memory for each connection\n",
-                own_status("Threads:") - 1,
-                static_cast<double>(own_status("VmRSS:") - before) * 1024 / size);
-    std::printf("(of its own: what the kernel keeps for a socket is not in it).\n");
+    const double more = static_cast<double>(own_status("VmRSS:") - before) * 1024;
+    std::printf("Threads that serve them: %ld. Memory for each: %.0f bytes of the server's own;\n",
+                own_status("Threads:") - 1, more / size);
+    std::printf("what the kernel keeps for a socket comes on top.\n");
     if (::write(go[1], &word, 1) != 1) std::perror("write");
   }
   ::close(go[1]);
