@@ -78,10 +78,9 @@ class [[nodiscard]] Sleep {
   bool is_from_first_poll_ = false;
   // BEGIN SOLUTION 2.6
   // STUB: // Yours: a Timer, the Timers that it is set with, and what else has to be known.
-  sync::Arc<Timers>
-      timers_;  // Null until it waits. It keeps them: a Sleep may outlive its runtime.
+  bool is_done_ = false;      // Said ready.
+  sync::Arc<Timers> timers_;  // Null until it waits. A Sleep may outlive its runtime.
   Timer timer_;
-  bool is_done_ = false;  // Said ready.
   // END SOLUTION
 };
 
