@@ -32,8 +32,13 @@ def solutions(bench: Bench, sanitize: str = "", cxx: str = "") -> Iterator[Outco
             yield Outcome(f"{result.exercise.id} {test.name}", _problem(test))
 
 
+def clang() -> str:
+    """A clang that the course can be built by; empty if none is installed."""
+    return next((n for n in ("clang++-16", "clang++-17", "clang++-18") if shutil.which(n)), "")
+
+
 def by_clang(bench: Bench) -> Iterator[Outcome]:
-    name = next((n for n in ("clang++-16", "clang++-17", "clang++-18") if shutil.which(n)), "")
+    name = clang()
     if not name:
         yield Outcome("clang", skipped="clang 16 or later is not installed")
         return
