@@ -27,8 +27,8 @@
 //
 // Invariants
 //   1. An unpark() is never lost: the park() in progress ends, or the next does not sleep.
-//   2. A sleep is interrupted at most once, and nobody is interrupted who does not sleep. A thread
-//      that is in park() and wakes tasks there does not interrupt itself.
+//   2. The reactor is interrupted at most once for each sleep, and never when no thread is in
+//      park(). A thread that is in park() and wakes tasks there does not interrupt itself.
 //   3. A timer that another thread sets during a sleep is not late because of that sleep.
 //   4. Every park(), whatever ends it, and every look() takes the events that are there and wakes
 //      the timers that are due.
