@@ -71,12 +71,10 @@ class Reactor {
     std::vector<Ready> batch = std::move(batch_);  // For its memory.
     {
       const sync::Lock lock(mutex_);
+      const std::vector<Slot>& slots = slab_.read().slots;
       for (const Event& event : *events) {
-        const Slab& slab = slab_.read();
-        const Token token = event.token;
-        if (token.index >= slab.slots.size()) continue;
-        const Slot& slot = slab.slots[token.index];
-        if (slot.generation == token.generation && slot.io) {
+        const Slot& slot = slots[event.token.index];  // Slots stay: every token names one.
+        if (slot.generation == event.token.generation) {
           batch.emplace_back(slot.io, event.readiness);
         }
       }
