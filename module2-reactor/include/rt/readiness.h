@@ -7,8 +7,8 @@
 //   1. Readiness is a hint. "Readable" means that a read is worth a try, and EAGAIN may be its
 //      answer. Without the bit a try is not worth its system call.
 //   2. Whatever ends a direction satisfies it: a read at the end of the stream does not wait.
-//   3. The bits from kReadClosed on, but for kError, never go away again: a peer that has closed
-//      stays so.
+//   3. kReadClosed, kWriteClosed and kShutdown never go away again. The others go when a try has
+//      found nothing.
 //
 // The idea is mio's Ready and Tokio's.
 #pragma once
@@ -27,8 +27,8 @@ class Readiness {
   static const Readiness kWritable;     // There is room; or a connect has ended.
   static const Readiness kReadClosed;   // The peer sends nothing more.
   static const Readiness kWriteClosed;  // The peer takes nothing more.
-  static const Readiness kError;     // An error waits to be taken, by whichever operation is next.
-  static const Readiness kShutdown;  // The runtime is gone, and with it whoever would wake you.
+  static const Readiness kError;        // An error waits for whichever operation is next.
+  static const Readiness kShutdown;     // The runtime is gone, and nobody would wake you.
 
   constexpr Readiness() noexcept = default;  // Nothing.
   static constexpr Readiness from_bits(std::uint8_t bits) noexcept {
