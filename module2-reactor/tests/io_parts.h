@@ -9,9 +9,11 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -116,8 +118,10 @@ class Kernel : public rt::sys::Calls {
 
   int reads = 0, writes = 0, accepts = 0, receives = 0;
   int accept_flags = 0;
-  int listener = -1;  // The last that began to listen.
-  std::string diary;  // "connect register ".
+  std::set<int> accepted;                // Those that are open.
+  std::size_t most_accepted = SIZE_MAX;  // More is EMFILE.
+  int listener = -1;                     // The last that began to listen.
+  std::string diary;                     // "connect register ".
 
   ssize_t read(int fd, void* buffer, std::size_t size) override {
     if (fails(read_fails, ++reads)) return -1;
@@ -131,7 +135,18 @@ class Kernel : public rt::sys::Calls {
   }
   int accept4(int fd, sockaddr* address, socklen_t* length, int flags) override {
     accept_flags = flags;
-    return fails(accept_fails, ++accepts) ? -1 : Calls::accept4(fd, address, length, flags);
+    if (fails(accept_fails, ++accepts)) return -1;
+    if (accepted.size() >= most_accepted) {
+      errno = EMFILE;
+      return -1;
+    }
+    const int result = Calls::accept4(fd, address, length, flags);
+    if (result >= 0) accepted.insert(result);
+    return result;
+  }
+  int close(int fd) override {
+    accepted.erase(fd);
+    return Calls::close(fd);
   }
   ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* address,
                    socklen_t* length) override {
