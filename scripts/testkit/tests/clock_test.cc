@@ -1,0 +1,91 @@
+// The clock: what is given in rt/clock.h beyond the timed wait, which the tests of 1.4 use.
+#include "rt/clock.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <optional>
+#include <thread>
+
+#include "absl/time/time.h"
+#include "testkit/paused_clock.h"
+
+namespace {
+
+namespace clock = rt::clock;
+
+TEST(Clock, SaysWhetherItIsPaused) {
+  EXPECT_FALSE(clock::is_paused());
+  {
+    const testkit::PausedClock paused;
+    EXPECT_TRUE(clock::is_paused());
+  }
+  EXPECT_FALSE(clock::is_paused());
+}
+
+TEST(Clock, AdvancesByItselfOnlyWhilePausedAndAsTold) {
+  clock::set_auto_advance(true);
+  EXPECT_FALSE(clock::auto_advances()) << "a clock that runs needs nobody to advance it";
+  clock::pause();
+  EXPECT_FALSE(clock::auto_advances()) << "pause() begins without";
+  clock::set_auto_advance(true);
+  EXPECT_TRUE(clock::auto_advances());
+  clock::resume();
+  EXPECT_FALSE(clock::auto_advances());
+  clock::pause();
+  EXPECT_FALSE(clock::auto_advances()) << "resume() has ended it";
+  clock::resume();
+}
+
+TEST(ClockWatch, IsCalledAfterEachAdvanceAndResume) {
+  testkit::PausedClock paused;
+  int calls = 0;
+  rt::Instant seen;
+  std::optional<clock::Watch> watch([&] {
+    ++calls;
+    seen = clock::now();
+  });
+  EXPECT_EQ(calls, 0);
+  paused.advance(absl::Seconds(1));
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(seen, clock::now()) << "it sees the new time";
+  clock::resume();
+  EXPECT_EQ(calls, 2);
+  clock::pause();
+  EXPECT_EQ(calls, 2) << "nobody sleeps too long because the clock was stopped";
+  watch.reset();
+  paused.advance(absl::Seconds(1));
+  EXPECT_EQ(calls, 2) << "the watch is gone";
+}
+
+TEST(ClockWatch, SeveralComeAndGoInAnyOrder) {
+  testkit::PausedClock paused;
+  int first = 0, second = 0;
+  std::optional<clock::Watch> a([&first] { ++first; });
+  const clock::Watch b([&second] { ++second; });
+  paused.advance(absl::Seconds(1));
+  a.reset();
+  paused.advance(absl::Seconds(1));
+  EXPECT_EQ(first, 1);
+  EXPECT_EQ(second, 2);
+}
+
+// For ThreadSanitizer too: no call is in progress when the destructor has returned.
+TEST(ClockWatch, MayGoWhileAnotherThreadAdvances) {
+  testkit::PausedClock paused;
+  std::atomic<bool> stop = false;
+  std::thread other([&stop] {
+    while (!stop) clock::advance(absl::Nanoseconds(1));
+  });
+  for (int i = 0; i < 100; ++i) {
+    int calls = 0;
+    {
+      const clock::Watch watch([&calls] { ++calls; });
+    }
+    EXPECT_GE(calls, 0);
+  }
+  stop = true;
+  other.join();
+}
+
+}  // namespace
