@@ -202,7 +202,7 @@ class HelloServer final : public demo::TcpServer {
       answers.clear();
       requests.take(absl::string_view(buffer.data(), *got), answers);
       if (answers.empty()) continue;
-      if (!(co_await stream.write_all(answers)).ok()) co_return;
+      if (!(co_await rt::timeout(kPatience, stream.write_all(answers))).ok()) co_return;
     }
     // Closing with bytes unread would reset the connection, and the client might miss the answer.
     if (!stream.shutdown_write().ok()) co_return;
