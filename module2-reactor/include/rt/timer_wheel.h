@@ -81,12 +81,25 @@ class TimerWheel {
 
   // The next timer that is due at `now`, taken out of the wheel; null when there is no more, and
   // then elapsed() has come to `now`. Between two calls timers may be inserted and cancelled. A
-  // `now` that lies before elapsed() counts as elapsed().
+  // `now` that lies before elapsed() counts as elapsed(). REQUIRES: now < 2^63.
   TimerNode* poll(std::uint64_t now) noexcept {
     RT_TODO("2.5");
   }
 
  private:
+  // A slot of a level, and the tick at which its time comes next.
+  struct Slot {
+    Slot(unsigned l, unsigned i, std::uint64_t s) noexcept : level(l), index(i), start(s) {}
+    unsigned level, index;
+    std::uint64_t start;
+  };
+
+  static constexpr std::uint64_t bit(unsigned slot) noexcept { return std::uint64_t{1} << slot; }
+  // The digit of `tick` for a level.
+  static constexpr unsigned digit(std::uint64_t tick, unsigned level) noexcept {
+    return static_cast<unsigned>(tick >> (level * kBits)) % kSlots;
+  }
+
   // Yours: the levels, each with its slots and a bit for each; and where the time is.
 };
 

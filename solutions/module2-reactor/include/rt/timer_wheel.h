@@ -94,18 +94,16 @@ class TimerWheel {
   std::optional<std::uint64_t> next_expiry() const noexcept {
     // BEGIN SOLUTION 2.5
     if (!due_.empty()) return elapsed_;
-    for (unsigned level = 0; level < kLevels; ++level) {
-      if (levels_[level].occupied == 0) continue;
-      if (level < kLevels - 1) return levels_[level].earliest[next_slot(level).index];
-      return earliest_of_top();
-    }
-    return std::nullopt;
+    const std::optional<Slot> first = first_slot();
+    if (!first.has_value()) return std::nullopt;
+    if (first->level == kLevels - 1) return earliest_of_top();
+    return levels_[first->level].earliest[first->index];
     // END SOLUTION
   }
 
   // The next timer that is due at `now`, taken out of the wheel; null when there is no more, and
   // then elapsed() has come to `now`. Between two calls timers may be inserted and cancelled. A
-  // `now` that lies before elapsed() counts as elapsed().
+  // `now` that lies before elapsed() counts as elapsed(). REQUIRES: now < 2^63.
   TimerNode* poll(std::uint64_t now) noexcept {
     // BEGIN SOLUTION 2.5
     for (;;) {
@@ -124,6 +122,19 @@ class TimerWheel {
   }
 
  private:
+  // A slot of a level, and the tick at which its time comes next.
+  struct Slot {
+    Slot(unsigned l, unsigned i, std::uint64_t s) noexcept : level(l), index(i), start(s) {}
+    unsigned level, index;
+    std::uint64_t start;
+  };
+
+  static constexpr std::uint64_t bit(unsigned slot) noexcept { return std::uint64_t{1} << slot; }
+  // The digit of `tick` for a level.
+  static constexpr unsigned digit(std::uint64_t tick, unsigned level) noexcept {
+    return static_cast<unsigned>(tick >> (level * kBits)) % kSlots;
+  }
+
   // BEGIN SOLUTION 2.5
   // STUB: // Yours: the levels, each with its slots and a bit for each; and where the time is.
   static constexpr std::uint32_t kDue = kLevels * kSlots;  // The place of a node in due_.
@@ -136,18 +147,8 @@ class TimerWheel {
     std::array<std::uint64_t, kSlots> earliest;
   };
 
-  struct Slot {
-    Slot(unsigned l, unsigned i, std::uint64_t s) noexcept : level(l), index(i), start(s) {}
-    unsigned level, index;
-    std::uint64_t start;  // Its first tick.
-  };
-
-  static constexpr std::uint64_t bit(unsigned slot) noexcept { return std::uint64_t{1} << slot; }
-  static constexpr unsigned digit(std::uint64_t tick, unsigned level) noexcept {
-    return static_cast<unsigned>(tick >> (level * kBits)) % kSlots;
-  }
-  // The highest digit in which `when` differs. By the difference of the two, a timer would land too
-  // low: from 63 to 64 is one tick, and the digit above changes.
+  // The highest digit in which the two differ. Not that of their distance: then a timer in a lower
+  // level might be due after a slot of a higher one has to be opened.
   static constexpr unsigned level_for(std::uint64_t elapsed, std::uint64_t when) noexcept {
     const unsigned highest = static_cast<unsigned>(std::bit_width((elapsed ^ when) | 1)) - 1;
     return std::min(highest / kBits, kLevels - 1);
