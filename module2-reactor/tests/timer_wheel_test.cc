@@ -227,7 +227,8 @@ TEST(TimerWheel, GivesThemOutInTheOrderOfTheirTicks) {
 }
 
 // Bug it is here for: the search for the next slot of the top level begins at the slot of now. What
-// is in there comes a whole turn later, and hides what comes before. (Tokio had it: issue 8334.)
+// is in there comes a whole turn later, and hides what comes before. (Tokio had it: pull request
+// 8334.)
 TEST(TimerWheel, ATimerATurnAwayDoesNotHideANearerOne) {
   constexpr Tick kSlot = Tick{1} << 30, kTurn = Tick{1} << 36;
   for (const Tick start : {5 * kSlot + 3, 63 * kSlot + 3, kTurn + 3}) {
