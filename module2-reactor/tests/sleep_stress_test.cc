@@ -59,12 +59,15 @@ class SleepStressTest : public testing::Test {
 // Bug it is here for: a timer that is touched when its sleep has seen that it fired, and has gone.
 TEST_F(SleepStressTest, EachIsWokenOnceAndGoesAtOnce) {
   constexpr int kRounds = 200;
-  std::atomic<int> wakes = 0;
-  run([&wakes](int thread) {
+  std::atomic<int> wakes = 0, at_once = 0;
+  run([&](int thread) {
     for (int round = 0; round < kRounds; ++round) {
       TestTask task;
       auto timer = std::make_unique<Sleep>(rt::sleep(Milliseconds(1 + (round + thread) % 70)));
-      ASSERT_TRUE(task.poll(*timer).is_pending());
+      if (task.poll(*timer).is_ready()) {
+        ++at_once;  // The time has come between its look at the clock and the timers.
+        continue;
+      }
       if (round % 2 == 0) {
         task.wait_for_wakes(1);
         ASSERT_TRUE(task.poll(*timer).is_ready());
@@ -77,7 +80,7 @@ TEST_F(SleepStressTest, EachIsWokenOnceAndGoesAtOnce) {
       wakes += task.wakes();
     }
   });
-  EXPECT_EQ(wakes, kThreads * kRounds);
+  EXPECT_EQ(wakes + at_once, kThreads * kRounds);
 }
 
 // Bug it is here for: a cancel beside a fire, of which both have the waker, or neither.
