@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from coursekit.errors import CourseError
-from coursekit.selftest import compiling, demos, handed_out, killing, runs, soak, tools
+from coursekit.selftest import benches, compiling, demos, handed_out, killing, runs, soak, tools
 from coursekit.selftest.outcome import Bench, Outcome, Part
 
 PARTS: tuple[Part, ...] = (
@@ -37,6 +37,7 @@ PARTS: tuple[Part, ...] = (
     ),
     Part("clang", "the reference passes, built by clang", runs.by_clang),
     Part("demos", "each demo runs", demos.run_all),
+    Part("bench", "each benchmark builds", benches.compile_all),
     Part("handout", "a handout works, and solved exercises fit together", handed_out.works),
 )
 
