@@ -1,8 +1,12 @@
 """What holds for all tests of the tools."""
 
+import os
+import pty
 import signal
 import sys
 from pathlib import Path
+
+import pytest
 
 # Lets the tests import coursekit, from whatever folder pytest is called in.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -12,3 +16,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, signal.SIG_DFL)
+
+
+@pytest.fixture
+def terminals() -> None:
+    """For tests that need a pseudo-terminal: a chroot without /dev/pts has none."""
+    try:
+        descriptors = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"this machine gives out no pseudo-terminal: {error}")
+    for descriptor in descriptors:
+        os.close(descriptor)

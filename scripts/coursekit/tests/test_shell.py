@@ -165,6 +165,7 @@ def _on_a_terminal(machine: Machine, answer: bytes, *arguments: str) -> tuple[in
     return os.waitstatus_to_exitcode(status), seen.decode()
 
 
+@pytest.mark.usefixtures("terminals")
 def test_on_a_terminal_no_means_no(machine: Machine) -> None:
     machine.installed(LEARNER.replace(" git", ""))
     code, seen = _on_a_terminal(machine, b"n\n", "check")
@@ -173,6 +174,7 @@ def test_on_a_terminal_no_means_no(machine: Machine) -> None:
     assert not any(call.startswith("apt-get") for call in machine.calls())
 
 
+@pytest.mark.usefixtures("terminals")
 def test_on_a_terminal_enter_means_yes(machine: Machine) -> None:
     machine.installed(LEARNER.replace(" git", ""))
     code, seen = _on_a_terminal(machine, b"\n", "check")
@@ -180,6 +182,7 @@ def test_on_a_terminal_enter_means_yes(machine: Machine) -> None:
     assert "called ['check']" in seen
 
 
+@pytest.mark.usefixtures("terminals")
 def test_yes_is_not_asked(machine: Machine) -> None:
     machine.installed(LEARNER.replace(" git", ""))
     code, seen = _on_a_terminal(machine, b"", "check", "--yes", "1.1")

@@ -224,6 +224,7 @@ def watches(checkout: Checkout) -> Iterator[list[Watch]]:
         watch.close()
 
 
+@pytest.mark.usefixtures("terminals")
 def test_a_session(checkout: Checkout, watches: list[Watch]) -> None:
     watch = Watch(checkout.root)
     watches.append(watch)
@@ -260,6 +261,7 @@ def test_a_session(checkout: Checkout, watches: list[Watch]) -> None:
     assert watch.process.wait(timeout=30) == 0 and watch.restored()
 
 
+@pytest.mark.usefixtures("terminals")
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
