@@ -25,7 +25,7 @@ class Unit:
 
 
 def headers(bench: Bench) -> Iterator[Outcome]:
-    """Each rt header and each header of the test kit, the reference's and the stub's, as the first include."""
+    """Each rt header and each header of the test kit, and of what has a stub also the stub, as the first include."""
     kinds: tuple[tuple[Choice, str], ...] = (("solutions", "reference"), ("learner", "stub"))
     for choice, whose in kinds:
         yield from _compile(
@@ -39,8 +39,11 @@ def snippets(bench: Bench) -> Iterator[Outcome]:
 
 def _header_units(bench: Bench, choice: Choice, whose: str) -> Iterator[Unit]:
     last = bench.catalog.modules[-1]
+    stubs = {bench.catalog.learner_file(e, f) for e in bench.catalog.exercises for f in e.files}
     for module in bench.catalog.modules:
         for header in sorted((bench.root / module.name / "include/rt").glob("*.h")):
+            if choice == "learner" and header not in stubs:
+                continue
             yield _header_unit(f"rt/{header.name}", whose, module)
     if choice == "solutions":
         for header in sorted((bench.root / "scripts/testkit/include/testkit").rglob("*.h")):
