@@ -319,7 +319,7 @@ TEST(Join, PollsEveryChildAtTheFirstPoll) {
   EXPECT_EQ(task.wakes(), 1) << "Any of the three wakes the task.";
 }
 
-// Bug it is here for: a child that is polled after it was ready (classic bug 6).
+// Bug it is here for: a child that is polled after it was ready.
 TEST(Join, PollsAReadyChildNeverAgain) {
   Source<int> first("first"), second("second");
   TestTask task;
@@ -394,7 +394,7 @@ TEST(Join, PolledAfterReadyThrows) {
   EXPECT_THROW((void)task.poll(both), std::logic_error);
 }
 
-// Bug it is here for: a child that was given the Context of the first poll (classic bug 2).
+// Bug it is here for: a child that was given the Context of the first poll.
 TEST(Join, HandsTheNewestWakerDown) {
   Source<int> first("first"), second("second");
   TestTask a("a"), b("b");
@@ -611,7 +611,7 @@ TEST(Race, WithTwoReadyTheFirstNamedWinsAndTheOtherIsNotPolled) {
   EXPECT_EQ(second.polls(), 1) << "The race was decided before it came to the second.";
 }
 
-// Bug it is here for: losers that live as long as the race itself (classic bug 7). Whoever sees the
+// Bug it is here for: losers that live as long as the race itself. Whoever sees the
 // output may rely on it that the loser does nothing any more.
 TEST(Race, TheLoserIsDroppedBeforeTheRaceIsReady) {
   Source<int> first("first"), second("second");

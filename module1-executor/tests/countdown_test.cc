@@ -58,7 +58,7 @@ TEST(Countdown, EachPollCountsOne) {
   EXPECT_EQ(countdown.left(), 0) << "The ready poll has nothing left to count.";
 }
 
-// Bug it is here for: a future that answers again after it has ended (classic bug 6).
+// Bug it is here for: a future that answers again after it has ended.
 TEST(Countdown, PolledAfterReadyThrows) {
   Countdown countdown(1);
   EXPECT_THAT(poll(countdown), IsPending());

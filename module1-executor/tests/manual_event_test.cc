@@ -92,7 +92,7 @@ TEST(ManualEvent, SetTwiceWakesOnce) {
   EXPECT_EQ(task.drops(), 0) << "To wake is `std::move(waker).wake()`: it needs no drop besides.";
 }
 
-// Bug it is here for: a future that answers again after it has ended (classic bug 6).
+// Bug it is here for: a future that answers again after it has ended.
 TEST(ManualEvent, PolledAfterReadyThrows) {
   ManualEvent event;
   TestTask task;
@@ -137,7 +137,7 @@ TEST(ManualEvent, AWaitThatMissedASetWaitsForTheNext) {
 
 // --- The newest waker ----------------------------------------------------------------------------
 
-// Bug it is here for: the waker of the first poll is kept for ever (classic bug 2). The future has
+// Bug it is here for: the waker of the first poll is kept for ever. The future has
 // moved to another task; the old one is woken, the new one sleeps on.
 TEST(ManualEvent, WakesTheNewestWakerOnly) {
   ManualEvent event;
@@ -163,7 +163,7 @@ TEST(ManualEvent, TheNewestWakerMayBeAnOldAcquaintance) {
   EXPECT_EQ(b.wakes(), 0) << "Task b is not the one that polled last.";
 }
 
-// Bug it is here for: a clone for each poll (classic bug 3). A clone is a shared count that all
+// Bug it is here for: a clone for each poll. A clone is a shared count that all
 // cores fight over; most polls come from the task that is stored already.
 TEST(ManualEvent, TheSameTasksWakerIsNotClonedAgain) {
   ManualEvent event;
@@ -192,7 +192,7 @@ TEST(ManualEvent, AReplacedWakerIsDropped) {
 
 // --- Dropping a Wait cancels it ------------------------------------------------------------------
 
-// Bug it is here for: a waiter that is left behind when its future is dropped (classic bug 7).
+// Bug it is here for: a waiter that is left behind when its future is dropped.
 TEST(ManualEvent, DroppingTheWaitTakesItsWakerBack) {
   ManualEvent event;
   TestTask task;
@@ -284,7 +284,7 @@ TEST(ManualEvent, AReadyWaitMayOutliveItsEvent) {
 // A wake may run the woken task then and there, and a drop may destroy one. Both may come straight
 // back to this event. If that hangs, the report shows who asks for the lock, and who holds it.
 
-// Bug it is here for: waking while the lock is held (classic bug 4).
+// Bug it is here for: waking while the lock is held.
 TEST(ManualEvent, WakesWithoutHoldingTheLock) {
   ManualEvent event;
   TestTask task;
@@ -299,7 +299,7 @@ TEST(ManualEvent, WakesWithoutHoldingTheLock) {
   EXPECT_TRUE(ready_inside_the_wake) << "The event has to be set before the waiter is woken.";
 }
 
-// Bug it is here for: dropping the replaced waker while the lock is held (classic bug 5).
+// Bug it is here for: dropping the replaced waker while the lock is held.
 TEST(ManualEvent, DropsTheReplacedWakerWithoutHoldingTheLock) {
   ManualEvent event;
   int looks = 0;

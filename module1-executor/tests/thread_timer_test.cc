@@ -64,7 +64,7 @@ TEST(ThreadTimer, IsReadyWhenTheTimeHasCome) {
   EXPECT_THAT(task.poll(timer), IsReady());
 }
 
-// Bug it is here for: a deadline that is rounded down (classic bug 52).
+// Bug it is here for: a deadline that is rounded down.
 TEST(ThreadTimer, IsNeverReadyEarly) {
   const absl::Duration time = Seconds(10) + Nanoseconds(7);
   PausedClock clock;
@@ -140,7 +140,7 @@ TEST(ThreadTimer, AnInfiniteTimerWaitsForEverAndCanBeDropped) {
   EXPECT_EQ(task.live(), kOnlyItsOwn);
 }
 
-// Bug it is here for: a future that answers again after it has ended (classic bug 6).
+// Bug it is here for: a future that answers again after it has ended.
 TEST(ThreadTimer, PolledAfterReadyThrows) {
   PausedClock clock;
   TestTask task;
@@ -211,7 +211,7 @@ TEST(ThreadTimer, WakesTheNewestWakerOnly) {
   EXPECT_EQ(b.live(), kOnlyItsOwn) << "The waker that was stored is used up by the wake.";
 }
 
-// Bug it is here for: a clone for each poll (classic bug 3).
+// Bug it is here for: a clone for each poll.
 TEST(ThreadTimer, TheSameTasksWakerIsNotClonedAgain) {
   PausedClock clock;
   TestTask task;
@@ -297,7 +297,7 @@ TEST(ThreadTimer, MovedBeforeItsFirstPollItWaitsTheSame) {
 // A wake may run the woken task then and there, on the timer's own thread. If that hangs, the
 // report shows who asks for the lock, and who holds it.
 
-// Bug it is here for: waking while the lock is held (classic bug 4).
+// Bug it is here for: waking while the lock is held.
 TEST(ThreadTimer, WakesWithoutHoldingTheLock) {
   PausedClock clock;
   TestTask task;
@@ -334,7 +334,7 @@ TEST(ThreadTimer, MayBeDroppedInsideItsWake) {
   EXPECT_FALSE(timer.has_value());
 }
 
-// Bug it is here for: dropping the replaced waker while the lock is held (classic bug 5). To move
+// Bug it is here for: dropping the replaced waker while the lock is held. To move
 // the clock means to look after every sleeping thread, and so takes the timer's lock.
 TEST(ThreadTimer, DropsTheReplacedWakerWithoutHoldingTheLock) {
   PausedClock clock;

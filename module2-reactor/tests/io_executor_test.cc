@@ -300,7 +300,7 @@ TEST_F(DriverTest, ALimitOfZeroNeverSleeps) {
   EXPECT_EQ(kernel.sleeps(), 0);
 }
 
-// Bug it is here for: the sleep was planned before the timer came (classic bug 53).
+// Bug it is here for: the sleep was planned before the timer came.
 TEST_F(DriverTest, AnEarlierTimerByAnotherThreadShortensTheSleep) {
   PausedClock clock;
   TestTask task("this thread's"), other("the other's");
@@ -596,7 +596,7 @@ TEST_F(IoExecutorTest, WaitsForASocketATimerAndAnotherThreadAtOnce) {
   EXPECT_EQ(executor->alive(), 0U);
 }
 
-// Bug it is here for: a task that never waits, and so nobody asks the kernel (classic bug 46).
+// Bug it is here for: a task that never waits, and so nobody asks the kernel.
 TEST_F(IoExecutorTest, ABusyExecutorDoesNotStarveTheDriver) {
   PausedClock clock;
   auto [ours, theirs] = testkit::socket_pair(SOCK_NONBLOCK);

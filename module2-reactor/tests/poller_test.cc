@@ -136,7 +136,7 @@ TEST_F(Poller, ReportsThatThePeerIsGone) {
   EXPECT_TRUE(has(wait(), "read_closed|write_closed"));
 }
 
-// Bug it is here for: a hang-up that counts only together with EPOLLIN (classic bug 63). The reader
+// Bug it is here for: a hang-up that counts only together with EPOLLIN. The reader
 // of a pipe is told of its end by EPOLLHUP and nothing else.
 TEST_F(Poller, AHangUpAloneIsReported) {
   Pipe pipe;
@@ -177,7 +177,7 @@ TEST_F(Poller, ReportsEachUnderItsOwnToken) {
 }
 
 // Bug it is here for: what the descriptor's number says now is taken for what was registered
-// (classic bug 61). Whoever has a duplicate keeps the old registration alive.
+//. Whoever has a duplicate keeps the old registration alive.
 TEST_F(Poller, AnOldRegistrationKeepsItsOldToken) {
   const int number = fd_.get();
   const Fd duplicate(::fcntl(number, F_DUPFD_CLOEXEC, 0));
@@ -289,7 +289,7 @@ TEST_F(Poller, KnowsTimeoutsOfEverySize) {
 
 // --- What fails ----------------------------------------------------------------------------------
 
-// Bug it is here for: a signal is taken for an error (classic bug 65), or the events of the wait
+// Bug it is here for: a signal is taken for an error, or the events of the wait
 // before are returned again.
 TEST_F(Poller, ASignalIsNoErrorAndNoEvent) {
   testkit::send_all(peer_, "hello");

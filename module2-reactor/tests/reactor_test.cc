@@ -202,9 +202,9 @@ TEST_F(Reactor, ARegistrationMayOutliveWhoeverMadeTheReactor) {
 
 // --- Events for somebody who is gone -------------------------------------------------------------
 
-// Bug it is here for: events matched by descriptor, or by slot without a generation (classic bug
-// 61). The stream is closed too early, and a child process still has a duplicate: so the kernel
-// keeps the registration, and reports it with the token that it had.
+// Bug it is here for: events matched by descriptor, or by slot without a generation. The stream is
+// closed too early, and a child process still has a duplicate: so the kernel keeps the
+// registration, and reports it with the token that it had.
 TEST_F(Reactor, AnEventOfAPredecessorReachesNobody) {
   Source old(reactor_, "old");
   turn();
@@ -252,7 +252,7 @@ TEST_F(Reactor, AnEventOfAnyPredecessorReachesNobody) {
 }
 
 // Bug it is here for: an event of this turn whose ScheduledIo is gone by the time it is dispatched
-// (classic bug 62). Whichever of the two comes first ends the other.
+//. Whichever of the two comes first ends the other.
 TEST_F(Reactor, TheWakerOfOneEventMayEndTheNext) {
   Source one(reactor_, "one"), two(reactor_, "two");
   turn();

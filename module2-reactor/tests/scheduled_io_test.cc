@@ -107,7 +107,7 @@ TEST_F(ScheduledIo, AReaderDoesNotTakeTheWritersPlace) {
 
 // --- What ends -----------------------------------------------------------------------------------
 
-// Bug it is here for: set_ready() that wakes for kReadable and kWritable only (classic bug 63).
+// Bug it is here for: set_ready() that wakes for kReadable and kWritable only.
 TEST_F(ScheduledIo, WhatEndsADirectionWakesIt) {
   struct Case {
     Readiness readiness;
@@ -208,7 +208,7 @@ TEST_F(ScheduledIo, ClearsItsOwnDirectionOnly) {
   EXPECT_STREQ(poll(kWrite, writer_), "pending");
 }
 
-// Bug it is here for: clear() that does not ask whether anything has come since (classic bug 59). A
+// Bug it is here for: clear() that does not ask whether anything has come since. A
 // read says EAGAIN, bytes come, the reactor says so, and then the reader clears: it waits for bytes
 // that are there already, and of which it will never be told again.
 TEST_F(ScheduledIo, AClearDoesNotEraseANewerEvent) {
@@ -259,7 +259,7 @@ TEST_F(ScheduledIo, WakesTheNewestWakerOnly) {
   EXPECT_EQ(other.wakes(), 1) << "it polled last";
 }
 
-// Bug it is here for: a clone for each poll (classic bug 3).
+// Bug it is here for: a clone for each poll.
 TEST_F(ScheduledIo, TheSameTasksWakerIsNotClonedAgain) {
   for (int i = 0; i < 3; ++i) EXPECT_STREQ(poll(kRead, reader_), "pending");
   EXPECT_EQ(reader_.clones(), 1);
@@ -334,7 +334,7 @@ class WorstMoment {
   rt::Context cx_{waker_};
 };
 
-// Bug it is here for: a waker that is stored without a second look (classic bug 60). If this hangs,
+// Bug it is here for: a waker that is stored without a second look. If this hangs,
 // the waker is cloned with a lock held, and the event waits for that lock.
 TEST_F(ScheduledIo, AnEventBeforeTheWakerIsStoredIsNotLost) {
   for (const Readiness readiness :
@@ -378,7 +378,7 @@ TEST_F(ScheduledIo, ReadyLeavesNoWakerBehind) {
 // A wake may run the woken task then and there. If one of these hangs, the report shows who asks
 // for the lock, and who holds it.
 
-// Bug it is here for: waking while the lock is held (classic bug 4).
+// Bug it is here for: waking while the lock is held.
 TEST_F(ScheduledIo, WakesWithoutHoldingTheLock) {
   const char* first = "";
   const char* second = "";
@@ -404,7 +404,7 @@ TEST_F(ScheduledIo, ShutsDownWithoutHoldingTheLock) {
   reader_.on_wake(nullptr);
 }
 
-// Bug it is here for: dropping a waker while the lock is held (classic bug 5): the one that is
+// Bug it is here for: dropping a waker while the lock is held: the one that is
 // replaced, and the one that is forgotten.
 TEST_F(ScheduledIo, DropsWakersWithoutHoldingTheLock) {
   int drops = 0;

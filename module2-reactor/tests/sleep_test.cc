@@ -53,7 +53,7 @@ TEST_F(SleepTest, IsReadyWhenTheTimeHasCome) {
   EXPECT_EQ(task.live(), kOnlyItsOwn);
 }
 
-// Bug it is here for: a deadline that is rounded down (classic bug 52).
+// Bug it is here for: a deadline that is rounded down.
 TEST_F(SleepTest, IsNeverEarlyAndLessThanATickLate) {
   for (const absl::Duration more :
        {Nanoseconds(0), Nanoseconds(0.25), Nanoseconds(1), Nanoseconds(499'999),
@@ -116,7 +116,7 @@ TEST_F(SleepTest, ATimeThatHasComeIsReadyAtOnce) {
   EXPECT_TRUE(no_timer_left());
 }
 
-// Bug it is here for: a huge duration that overflows into the past (classic bug 57).
+// Bug it is here for: a huge duration that overflows into the past.
 TEST_F(SleepTest, HugeAndInfiniteTimesWait) {
   const absl::Duration kYear = Hours(24) * 365;
   for (const absl::Duration duration : {kYear * 3, kYear * 200, kYear * 100'000,
@@ -175,7 +175,7 @@ TEST_F(SleepTest, MovedBeforeItsFirstPoll) {
 
 // --- Wakers --------------------------------------------------------------------------------------
 
-// Bug it is here for: the waker of the first poll is the one that is woken (classic bug 1).
+// Bug it is here for: the waker of the first poll is the one that is woken.
 TEST_F(SleepTest, WakesTheNewestWakerOnly) {
   TestTask a("a"), b("b");
   Sleep timer = rt::sleep(Seconds(10));
@@ -194,7 +194,7 @@ TEST_F(SleepTest, TheSameTasksWakerIsNotClonedAgain) {
   EXPECT_EQ(task.clones(), 1);
 }
 
-// Bug it is here for: a waker that runs with the timers locked (classic bug 4). It would hang here.
+// Bug it is here for: a waker that runs with the timers locked. It would hang here.
 TEST_F(SleepTest, AWakeMayPollSetAndDropTimers) {
   TestTask task, other("other");
   Sleep timer = rt::sleep(Seconds(10)), another = rt::sleep(Seconds(5));
@@ -214,7 +214,7 @@ TEST_F(SleepTest, AWakeMayPollSetAndDropTimers) {
   EXPECT_EQ(other.wakes(), 1);
 }
 
-// Bug it is here for: a timer of the same tick is dropped by the waker of another (classic bug 55).
+// Bug it is here for: a timer of the same tick is dropped by the waker of another.
 TEST_F(SleepTest, AWakeMayDropWhoIsDueToo) {
   constexpr std::size_t kCount = 100;
   std::vector<std::unique_ptr<Sleep>> timers;
@@ -264,7 +264,7 @@ TEST_F(SleepTest, NeverPolledItHasNoTimer) {
   EXPECT_TRUE(no_timer_left()) << "a future does nothing until it is polled";
 }
 
-// Bug it is here for: dropping the replaced waker with the timers locked (classic bug 5).
+// Bug it is here for: dropping the replaced waker with the timers locked.
 TEST_F(SleepTest, DropsWakersWithNoLockHeld) {
   TestTask a("a"), b("b");
   int drops = 0;
@@ -295,6 +295,43 @@ TEST_F(SleepTest, OutsideOfARuntimeItThrows) {
   Sleep timer = rt::sleep(Seconds(10));
   EXPECT_THROW((void)task.poll(timer), std::logic_error);
   EXPECT_EQ(task.live(), kOnlyItsOwn);
+}
+
+// Bug it is here for: a sleep that asks for a runtime before it knows that it has to wait.
+TEST_F(SleepTest, OutsideOfARuntimeATimeThatHasComeIsReady) {
+  inside_.reset();
+  TestTask task;
+  Sleep timer = rt::sleep(absl::ZeroDuration());
+  EXPECT_THAT(task.poll(timer), IsReady());
+}
+
+// Bug it is here for: a first poll that throws, and has begun to count all the same. The next poll
+// adds the duration once more.
+TEST_F(SleepTest, CountsOnceAlsoIfItsFirstPollThrew) {
+  inside_.reset();
+  TestTask task;
+  Sleep timer = rt::sleep(Seconds(10));
+  EXPECT_THROW((void)task.poll(timer), std::logic_error);
+  step("now there is a runtime");
+  inside_.emplace(timers_);
+  ASSERT_THAT(task.poll(timer), IsPending());
+  EXPECT_EQ(pass(Seconds(10)), 1u) << "ten seconds after its first poll, or its first that waits";
+  EXPECT_THAT(task.poll(timer), IsReady());
+}
+
+// Bug it is here for: an infinite sleep that says pending and leaves no waker. Nobody tells it that
+// the runtime goes.
+TEST_F(SleepTest, AnInfiniteOneWaitsLikeAnyOther) {
+  TestTask task;
+  Sleep timer = rt::sleep(absl::InfiniteDuration());
+  ASSERT_THAT(task.poll(timer), IsPending());
+  step("the runtime goes");
+  timers_->shutdown();
+  EXPECT_EQ(task.wakes(), 1) << "whoever waits is told";
+  EXPECT_THROW((void)task.poll(timer), rt::Cancelled);
+  inside_.reset();
+  Sleep outside = rt::sleep(absl::InfiniteDuration());
+  EXPECT_THROW((void)task.poll(outside), std::logic_error);
 }
 
 // Bug it is here for: the timers of whoever polls last, or of whoever drops.
@@ -336,7 +373,7 @@ TEST_F(SleepTest, MayOutliveItsRuntime) {
   EXPECT_EQ(task.live() + late.live(), 2 * kOnlyItsOwn);
 }
 
-// Bug it is here for: a timer that comes before the end of the driver's sleep (classic bug 53).
+// Bug it is here for: a timer that comes before the end of the driver's sleep.
 TEST_F(SleepTest, AnEarlierTimerEndsTheDriversSleep) {
   TestTask task;
   Sleep hour = rt::sleep(Hours(1)), second = rt::sleep(Seconds(1)),

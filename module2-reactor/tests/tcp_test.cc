@@ -114,7 +114,7 @@ TEST_F(Stream, OneReadForEachMessage) {
   }
 }
 
-// Bug it is here for: an edge that is lost when a read stops before EAGAIN (classic bug 58). The
+// Bug it is here for: an edge that is lost when a read stops before EAGAIN. The
 // peer says nothing after its ten bytes: a new message would bring a new edge.
 TEST_F(Stream, AReadThatStopsShortOfTheEndLeavesTheRestReadable) {
   testkit::send_all(peer, "0123456789");
@@ -171,7 +171,7 @@ TEST_F(Stream, ReadinessIsAHint) {
   EXPECT_TRUE(same(poll(task, read), "hello"));
 }
 
-// Bug it is here for: clearing what came between the call and the clearing (classic bug 59).
+// Bug it is here for: clearing what came between the call and the clearing.
 TEST_F(Stream, AnEventDuringTheCallIsNotLost) {
   testkit::send_all(peer, "0123");
   turn();
@@ -301,7 +301,7 @@ TEST_F(NarrowStream, APeerThatGoesInTheMiddleOfAWriteIsAStatus) {
 
 // --- Dropping, and whom it concerns --------------------------------------------------------------
 
-// Bug it is here for: an operation that leaves its waker behind (classic bug 7).
+// Bug it is here for: an operation that leaves its waker behind.
 TEST_F(Stream, ADroppedReadTakesItsWakerBack) {
   {
     IoStream::Read read = stream.read(whole());

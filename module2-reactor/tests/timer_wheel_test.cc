@@ -141,7 +141,7 @@ TEST(TimerWheel, WhatIsDueAlreadyIsNotPutIn) {
   }
 }
 
-// Bug it is here for: a timer a slot early or late where a level begins (classic bug 51).
+// Bug it is here for: a timer a slot early or late where a level begins.
 TEST(TimerWheel, FiresAtTheBorderOfALevel) {
   for (const Tick border : kBorders) {
     for (const Tick delta : {border - 1, border, border + 1}) expect_exact(0, delta);
@@ -160,7 +160,7 @@ TEST(TimerWheel, FiresAtTheBorderOfALevelFromAnyStart) {
   }
 }
 
-// Bug it is here for: a timer of more than a turn that comes with the first turn (classic bug 57).
+// Bug it is here for: a timer of more than a turn that comes with the first turn.
 TEST(TimerWheel, WaitsForMoreThanATurnOfTheTopLevel) {
   constexpr Tick kTurn = Tick{1} << 36;
   for (const Tick delta : {2 * kTurn - 1, 2 * kTurn, 3 * kTurn + 12 * kDay, 100 * kTurn + 1}) {
@@ -192,7 +192,7 @@ TEST(TimerWheel, EachStepOnTheWayGivesNothing) {
   EXPECT_EQ(wheel.advance_to(kWhen), Timers{0});
 }
 
-// Bug it is here for: a clock that goes backwards takes elapsed() with it (classic bug 56).
+// Bug it is here for: a clock that goes backwards takes elapsed() with it.
 TEST(TimerWheel, TimeNeverGoesBackwards) {
   Wheel wheel(1000);
   wheel.insert(1010);
@@ -366,7 +366,7 @@ TEST(TimerWheel, CancelledAfterItHasMovedDown) {
 }
 
 // Bug it is here for: a timer that is due, and is cancelled by the waker of another of the same
-// tick (classic bug 55).
+// tick.
 TEST(TimerWheel, CancelledWhenDueAndNotGivenOutYet) {
   for (const Tick when : {Tick{5}, Tick{64}, kHour}) {
     Wheel wheel;
@@ -414,7 +414,7 @@ TEST(TimerWheel, CancelledInTheMiddleOfAnAdvance) {
 // --- Inserting again -----------------------------------------------------------------------------
 
 // Bug it is here for: a timer that puts itself into the slot that is being emptied, and is given
-// out for ever (classic bug 54).
+// out for ever.
 TEST(TimerWheel, InsertedAgainByTheTimerThatIsDue) {
   Wheel wheel;
   const std::size_t timer = wheel.insert(10);

@@ -9,12 +9,10 @@
 //
 // Invariants
 //   1. As LocalRuntime: tasks run inside block_on() and run_until_stalled() only, and what a
-//   spawned
-//      task throws is for its joiner.
+//      spawned task throws is for its joiner.
 //   2. Wherever a task is polled or dropped, the driver is this thread's current one.
 //   3. With the executor its tasks are dropped, and then its driver is shut down. Timers and
-//   sockets
-//      that live on elsewhere are told so.
+//      sockets that live on elsewhere are told so.
 //
 // The idea is Tokio's current_thread Runtime with enable_all().
 #pragma once

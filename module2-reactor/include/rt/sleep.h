@@ -147,10 +147,9 @@ Timeout<F> timeout_at(Instant deadline, F future) {
 //
 //   ticks are due at 0, 10, 20, 30, 40, …; the second was taken at 33
 //
-//   kBurst   0, 10 (at 33), 20 (at once), 30 (at once), 40, 50   all come, late ones without a
-//   pause kDelay   0, 10 (at 33), 43, 53, 63                           a period from when it was
-//   taken kSkip    0, 10 (at 33), 40, 50, 60                           the next that is still to
-//   come
+//   kBurst   0, 10 (at 33), 20 and 30 (at once), 40, 50   all come, the late ones at once
+//   kDelay   0, 10 (at 33), 43, 53, 63                    a period after the last was taken
+//   kSkip    0, 10 (at 33), 40, 50, 60                    the next that is still to come
 enum class MissedTickBehavior { kBurst, kDelay, kSkip };
 
 // Ticks, a period apart. It does nothing of its own: a tick() waits, and one that nobody waits for

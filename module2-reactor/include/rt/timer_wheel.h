@@ -19,9 +19,8 @@
 // Thread safety: none. Who shares it holds a lock.
 //
 // Invariants
-//   1. A timer is given out once, by the first poll(now) with now >= when: never early. One that
-//   was
-//      cancelled is not given out.
+//   1. A timer is given out once, by the first poll(now) with now >= when: never early. A cancelled
+//      one is not given out.
 //   2. A node in the wheel is linked into one slot, or into the list of those that are due. A bit
 //      says of each slot whether it has any.
 //   3. In levels 0 to 4 each timer's slot lies ahead of elapsed()'s digit. In level 5 the slots go
@@ -61,7 +60,7 @@ class TimerWheel {
   }
 
   // Puts `node` in, to be given out at tick `when`. False, and not put in: it is due already,
-  // when <= elapsed(). REQUIRES: `node` is not in a wheel.
+  // when <= elapsed(). Any `when` will do. REQUIRES: `node` is not in a wheel.
   bool insert(TimerNode& node, std::uint64_t when) noexcept {
     RT_TODO("2.5");
   }

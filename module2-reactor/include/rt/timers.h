@@ -21,11 +21,9 @@
 //
 // Invariants
 //   1. Never early: a timer fires by a fire(now) with now >= deadline. Never late by a whole tick:
-//   by
-//      the first fire(now) with now >= deadline + kTick.
+//      it fires by the first fire(now) with now >= deadline + kTick.
 //   2. A timer wakes its newest waker, once. Wakers run and are dropped with no lock held; what
-//   runs
-//      there may poll, cancel and destroy any timer.
+//      they run may poll, cancel and destroy any timer.
 //   3. After a cancel() the timer is touched by nobody, and may be destroyed.
 //   4. Between begin_sleep() and end_sleep(), a timer that comes before the sleep's end calls
 //      `unpark`, with no lock held; the first that does is enough.

@@ -12,8 +12,7 @@
 // Invariants
 //   1. An event reaches the registration for which it was meant, or none. That the descriptor's
 //      number, or the slot, has a new owner by now does not matter.
-//   2. Wakers run with no lock held. What they run may add and remove registrations, also those
-//   whose
+//   2. Wakers run with no lock held. What they run may add and remove registrations, also one whose
 //      event is still to come in the same turn.
 //   3. After shutdown() every operation that waits has been woken, and none waits again.
 //

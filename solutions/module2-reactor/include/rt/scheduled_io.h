@@ -13,9 +13,8 @@
 // Invariants
 //   1. A poll_ready() that says pending has stored its waker before any later set_ready() looks for
 //      it. So no event is lost, at whatever moment it comes.
-//   2. clear() takes away only what its caller has seen. An event that came between poll_ready()
-//   and
-//      clear() stays, however many there were.
+//   2. clear() takes away only what its caller has seen. An event that came after poll_ready() and
+//      before clear() stays, however many there were.
 //   3. What is closed stays closed, and what is shut down stays shut down.
 //   4. Somebody's code runs when a waker is cloned, woken or dropped. It runs with no lock held.
 //
@@ -62,9 +61,9 @@ class ScheduledIo {
   ScheduledIo(const ScheduledIo&) = delete;
   ScheduledIo& operator=(const ScheduledIo&) = delete;
 
-  // Ready if an operation in this direction is worth a try, and then its waker is not kept: a waker
-  // keeps its task alive. Else stores the newest waker, and clones it only when the one that is
-  // stored would not wake the same task.
+  // Ready if an operation in this direction is worth a try, and then a waker that this call stored
+  // is taken back: a waker keeps its task alive. Else stores the newest waker, and clones it only
+  // when the one that is stored would not wake the same task.
   Poll<ReadyEvent> poll_ready(Direction direction, Context& cx) {
     // BEGIN SOLUTION 2.2
     if (const ReadyEvent event = now(); event.readiness.satisfies(direction)) return event;

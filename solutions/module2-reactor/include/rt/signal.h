@@ -11,9 +11,8 @@
 // reader's own signals beside those of the process.
 //
 // Invariants
-//   1. next() is ready once for a signal that has come. Several of one kind that have come before
-//   it
-//      is looked at are one: the kernel keeps a bit for each.
+//   1. next() is ready once for a signal that has come. Several of one kind that come before it is
+//      looked at are one: the kernel keeps a bit for each.
 //   2. A next() that is dropped has taken nothing.
 //   3. The signals stay blocked when the Signals go. One that was pending would else end the
 //   process.
