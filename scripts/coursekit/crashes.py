@@ -428,7 +428,8 @@ def last_step(messages: Sequence[str]) -> int:
 def kit_report(output: str, after: int = 0) -> list[str]:
     """What the test kit said of an end by a signal or by std::terminate, steps up to `after` left out.
 
-    Empty if it said nothing. A failed assertion of the library, printed before, belongs to it.
+    Empty if it said nothing. What was printed before belongs to it: a failed assertion of the
+    library, or what one of the course's classes had to say before it called abort().
     """
     match = _KIT_REPORT.search(output)
     if match is None:
@@ -436,7 +437,7 @@ def kit_report(output: str, after: int = 0) -> list[str]:
     before = [
         text
         for text in output[: match.start()].splitlines()
-        if re.search(r"Assertion|assertion|pure virtual|Check failed|\bFATAL\b", text)
+        if re.search(r"^rt::|Assertion|assertion|pure virtual|Check failed|\bFATAL\b", text)
     ]
     lines = output[match.start() :].rstrip().splitlines()
     start = next((number for number, text in enumerate(lines) if _STEPS.match(text)), -1)

@@ -222,11 +222,9 @@ def _remarks(result: Result, checkout: Checkout, look: Look) -> list[Line]:
     for warning in result.warnings[:1]:
         lines += _diagnostic(warning, checkout, look, "warning")
     if len(result.warnings) > 1:
-        lines.append(
-            line(
-                Span(f"  and {len(result.warnings) - 1} more compiler warnings in your file", "dim")
-            )
-        )
+        more = len(result.warnings) - 1
+        warnings = "warning" if more == 1 else "warnings"
+        lines.append(line(Span(f"  and {more} more compiler {warnings} in your file", "dim")))
     return lines
 
 

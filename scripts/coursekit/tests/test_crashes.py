@@ -239,6 +239,8 @@ def test_the_kits_own_report_is_shown_whole() -> None:
         "ended by std::terminate. Nobody caught an exception of type std::runtime_error: "
         "door is jammed"
     )
+    timer = "rt::Timer: destroyed while it is in the wheel. Cancel it before."
+    assert crashes.kit_report(f"{timer}\n{KIT}")[0] == timer
     assert crashes.kit_report(DOUBLE) == [] and crashes.terminated(DOUBLE) == ""
 
 

@@ -211,7 +211,7 @@ def test_compiler_warnings_and_notices_are_a_word_not_a_failure() -> None:
         )
     )
     assert f"warning: {FILES[0]}:3: name it first" in answer
-    assert f"{FILES[0]}:9:1" in answer and "1 more compiler warnings" in answer
+    assert f"{FILES[0]}:9:1" in answer and "1 more compiler warning in" in answer
 
 
 def verdict_of(*states: str, todo: str = "1.1") -> tuple[str, str, str]:
