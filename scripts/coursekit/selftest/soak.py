@@ -30,8 +30,8 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
         for t in tests
         if t.target not in built.broken
     ]
-    failures: dict[str, list[str]] = {}
     runs: dict[str, int] = {}
+    failed: set[str] = set()
     for done in range(0, rounds, _RUNS_IN_A_PROCESS):
         repeats = min(_RUNS_IN_A_PROCESS, rounds - done)
         groups = [runner.Group(b.path.name, ((replace(b, repeats=repeats),),)) for b in binaries]
@@ -41,11 +41,12 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
             for result in results:
                 test = f"{name}: {result.name}"
                 runs[test] = runs.get(test, 0) + repeats
-                if result.state != "pass":
-                    said = f"runs from {done + 1} on: {result.state}: {result.message}\n{result.output}"
-                    failures.setdefault(test, []).append(said)
+                if result.state != "pass" and test not in failed:
+                    failed.add(test)  # Said at once: a soak takes long, and may be stopped.
+                    yield Outcome(
+                        f"{test}, one of runs {done + 1} to {done + repeats}",
+                        f"{result.state}: {result.message}\n{result.output}",
+                    )
     for test, count in runs.items():
-        bad = failures.get(test, [])
-        yield Outcome(
-            f"{test}, {count} runs", f"{len(bad)} processes failed. {bad[0]}" if bad else ""
-        )
+        if test not in failed:
+            yield Outcome(f"{test}, {count} runs")
