@@ -187,7 +187,10 @@ void watch(std::vector<pid_t> ignored) {
   while (true) {
     ::nanosleep(&kBetweenSamples, nullptr);
     Sample now;
-    look_at("self", ignored, now);
+    {
+      const std::lock_guard lock(watch_files());
+      look_at("self", ignored, now);
+    }
     const bool slept = now.all_asleep && before.all_asleep && now.ran == before.ran;
     equal_samples = slept ? equal_samples + 1 : 0;
     before = std::move(now);
@@ -213,6 +216,11 @@ void watch(std::vector<pid_t> ignored) {
 }
 
 }  // namespace
+
+std::mutex& watch_files() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 void start_hang_watch() {
   std::atomic<bool> started{false};

@@ -6,8 +6,11 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 #include <string>
 #include <utility>
+
+#include "testkit/internal/hang_watch.h"
 
 namespace testkit {
 namespace {
@@ -28,7 +31,10 @@ bool is_asleep(int thread_id) {
 
 std::ptrdiff_t threads() { return entries_of("/proc/self/task"); }
 
-std::ptrdiff_t open_files() { return entries_of("/proc/self/fd"); }
+std::ptrdiff_t open_files() {
+  const std::lock_guard lock(internal::watch_files());
+  return entries_of("/proc/self/fd");
+}
 
 int this_thread_id() { return static_cast<int>(::syscall(SYS_gettid)); }
 

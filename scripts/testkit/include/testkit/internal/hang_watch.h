@@ -10,6 +10,8 @@
 // ends the process with exit code 43.
 #pragma once
 
+#include <mutex>
+
 namespace testkit::internal {
 
 inline constexpr int kHangExitCode = 43;
@@ -17,6 +19,9 @@ inline constexpr int kHangExitCode = 43;
 // Starts the watch. REQUIRES: called once, by the main thread, before it starts any other.
 // Threads that exist by then besides the caller belong to a sanitizer and are not looked at.
 void start_hang_watch();
+
+// Held while the watch has files of /proc open, so that a test can count its own descriptors.
+std::mutex& watch_files();
 
 // The CPU limit counts from here, and functions given to on_hang() are forgotten.
 void watch_new_test();
