@@ -123,6 +123,7 @@ target_compile_options(course_base INTERFACE
   # A precompiled header alone fills g++'s heap so far that it collects garbage all the time. Waiting
   # for 512 MB saves 9 % of the time of a large test, and takes 40 MB more (measured, g++ 12).
   $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=524288>
+  -pipe  # The assembler works while the compiler still does.
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion
   # A stub uses neither its parameters nor its helpers nor its private members.
   -Wno-unused-parameter -Wno-unused-function
