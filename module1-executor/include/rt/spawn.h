@@ -47,6 +47,10 @@ struct FutureVTable {
   std::size_t output_align;
   void (*move_output)(void* from, void* to);  // Move-constructs at `to`.
   void (*destroy_output)(void* output) noexcept;
+  // For a future and its output in the same memory. Pending: returns false. Ready: destroys the
+  // future, constructs the output in its place, and returns true. Throws what either of them
+  // throws; then the future has been destroyed, and nothing is in its place.
+  bool (*poll_in_place)(void* place, Context& cx);
 };
 
 namespace detail {
@@ -76,6 +80,30 @@ struct FutureFunctions {
     new (to) Stored(std::move(*static_cast<Stored*>(from)));
   }
   static void destroy_output(void* output) noexcept { static_cast<Stored*>(output)->~Stored(); }
+  static bool poll_in_place(void* place, Context& cx) {
+    // Destroys the future on the ways out that end it: before the output stands in its place.
+    struct Ended {
+      explicit Ended(void* f) noexcept : future(f) {}
+      ~Ended() { end(); }
+      void end() noexcept {
+        if (future != nullptr) destroy(std::exchange(future, nullptr));
+      }
+      void* future;
+    };
+    Ended ended(place);
+    Poll<OutputOf<F>> result = static_cast<F*>(place)->poll(cx);
+    if (result.is_pending()) {
+      ended.future = nullptr;
+      return false;
+    }
+    ended.end();
+    if constexpr (std::is_void_v<OutputOf<F>>) {
+      new (place) Unit();
+    } else {
+      new (place) Stored(std::move(result).take());
+    }
+    return true;
+  }
 };
 
 }  // namespace detail
@@ -91,6 +119,7 @@ inline constexpr FutureVTable kFutureVTable = {
     alignof(typename detail::FutureFunctions<F>::Stored),
     &detail::FutureFunctions<F>::move_output,
     &detail::FutureFunctions<F>::destroy_output,
+    &detail::FutureFunctions<F>::poll_in_place,
 };
 
 // What a scheduler does for a JoinHandle. `task` is whatever the scheduler likes.
