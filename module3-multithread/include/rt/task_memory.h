@@ -1,0 +1,50 @@
+// TaskMemory: how a task and its future lie in one piece of memory.
+//
+//   +------------------------------+---------+------------------------------+
+//   | TaskCell                     | padding | future, or output, or error  |
+//   +------------------------------+---------+------------------------------+
+//
+// Thread safety: plain values and functions.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <new>
+
+#include "rt/spawn.h"
+
+namespace rt {
+
+class TaskMemory {
+ public:
+  // For a cell of this size and alignment, and what `future` may need behind it.
+  TaskMemory(std::size_t cell_size, std::size_t cell_align, const FutureVTable& future) noexcept {
+    const std::size_t place_align =
+        std::max({future.align, future.output_align, alignof(std::exception_ptr)});
+    offset_ = (cell_size + place_align - 1) & ~(place_align - 1);  // A power of two; no division.
+    size_ = offset_ + std::max({future.size, future.output_size, sizeof(std::exception_ptr)});
+    align_ = std::max(cell_align, place_align);
+  }
+
+  std::size_t offset() const noexcept { return offset_; }  // Of the future, from the cell.
+
+  // Throws std::bad_alloc. An alignment that operator new has anyway is not asked for: asking makes
+  // it slow.
+  void* allocate() const {
+    return is_plain() ? ::operator new(size_) : ::operator new(size_, std::align_val_t(align_));
+  }
+  void deallocate(void* memory) const noexcept {
+    is_plain() ? ::operator delete(memory, size_)
+               : ::operator delete(memory, size_, std::align_val_t(align_));
+  }
+
+ private:
+  bool is_plain() const noexcept { return align_ <= __STDCPP_DEFAULT_NEW_ALIGNMENT__; }
+
+  std::size_t offset_;
+  std::size_t size_;
+  std::size_t align_;
+};
+
+}  // namespace rt
