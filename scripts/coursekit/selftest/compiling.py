@@ -11,6 +11,7 @@ from coursekit import build, check, lessons
 from coursekit.catalog import Module
 from coursekit.overlay import Choice, Writer, plan
 from coursekit.selftest.outcome import Bench, Outcome
+from coursekit.selftest.runs import clang
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def _compile(bench: Bench, choice: Choice, name: str, units: list[Unit]) -> Iter
     configuration = build.Configuration(
         subject=choice,
         prior="mine" if choice == "learner" else "solutions",
+        cxx=clang(),  # It takes half of g++'s time, and reads the same library.
         variant=f"selftest-{name}",
         options=("-DRT_WERROR=ON", f"-DRT_COMPILE_ONLY={folder}"),
     )
