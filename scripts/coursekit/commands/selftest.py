@@ -16,6 +16,12 @@ from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
 )
 @click.argument("parts", nargs=-1, metavar="[PART]...")
 @click.option(
+    "--only",
+    multiple=True,
+    metavar="ID",
+    help="Prove this exercise or module and no other. May be given again.",
+)
+@click.option(
     "--soak",
     type=click.IntRange(min=1),
     metavar="N",
@@ -23,7 +29,13 @@ from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
 )
 @click.option("--list", "list_parts", is_flag=True, help="Name the parts and what each proves.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compile this many files at a time.")
-def command(parts: tuple[str, ...], soak: int | None, list_parts: bool, jobs: int | None) -> int:
+def command(
+    parts: tuple[str, ...],
+    only: tuple[str, ...],
+    soak: int | None,
+    list_parts: bool,
+    jobs: int | None,
+) -> int:
     """Prove the course, or the PARTs of it that are named.
 
     Ends with a line `N passed, N failed`; exit code 0 when nothing failed.
@@ -42,11 +54,14 @@ def command(parts: tuple[str, ...], soak: int | None, list_parts: bool, jobs: in
             "This copy of the course has no solutions, so there is nothing to prove.", USAGE
         )
     chosen = plan.choose(parts, soak or 0)
+    catalog = catalogs.load(checkout.root)
+    exercises = catalog.select(only or ("all",))
     started = time.monotonic()
     with ui.interface() as interface:
         bench = Bench(
             checkout,
-            catalogs.load(checkout.root),
+            catalog,
+            exercises,
             interface,
             jobs or build.default_jobs(),
             click.echo,

@@ -41,7 +41,7 @@ def snippets(bench: Bench) -> Iterator[Outcome]:
 def _header_units(bench: Bench, choice: Choice, whose: str) -> Iterator[Unit]:
     last = bench.catalog.modules[-1]
     stubs = {bench.catalog.learner_file(e, f) for e in bench.catalog.exercises for f in e.files}
-    for module in bench.catalog.modules:
+    for module in bench.modules:
         for header in sorted((bench.root / module.name / "include/rt").glob("*.h")):
             if choice == "learner" and header not in stubs:
                 continue
@@ -89,7 +89,7 @@ _SNIPPET_PRAGMAS = "".join(
 
 
 def _snippet_units(bench: Bench) -> Iterator[Unit]:
-    for module in bench.catalog.modules:
+    for module in bench.modules:
         seen = plan(bench.catalog, module, None, "solutions", "solutions").headers
         includes = "".join(f'#include "rt/{name}"\n' for name in sorted(seen))
         head = f"{_SNIPPET_HEAD}{includes}{_SNIPPET_PRAGMAS}using namespace rt;  // NOLINT\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.catalog import Catalog
+from coursekit.catalog import Catalog, Exercise, Module
 from coursekit.paths import Checkout
 from coursekit.ui import Ui
 
@@ -26,6 +26,7 @@ class Bench:
 
     checkout: Checkout
     catalog: Catalog
+    exercises: tuple[Exercise, ...]  # those that are to be proved
     ui: Ui
     jobs: int
     show: Callable[[str], None]  # prints a line that stays, such as a row of a table
@@ -33,6 +34,12 @@ class Bench:
     @property
     def root(self) -> Path:
         return self.checkout.root
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """Those of the exercises."""
+        named = {exercise.module for exercise in self.exercises}
+        return tuple(module for module in self.catalog.modules if module.name in named)
 
 
 @dataclass(frozen=True)

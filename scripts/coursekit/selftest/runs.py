@@ -17,7 +17,7 @@ def solutions(bench: Bench, sanitize: str = "", cxx: str = "") -> Iterator[Outco
     """The reference passes every test of every exercise."""
     options = check.Options(solutions=True, sanitize=sanitize, cxx=cxx, jobs=bench.jobs)
     for result in check.run(
-        bench.checkout, bench.catalog, bench.catalog.exercises, options, bench.ui, "selftest"
+        bench.checkout, bench.catalog, bench.exercises, options, bench.ui, "selftest"
     ):
         if not result.tests or result.state == "broken":
             yield Outcome(
@@ -50,8 +50,8 @@ def on_one_cpu(bench: Bench) -> Iterator[Outcome]:
 def stubs(bench: Bench) -> Iterator[Outcome]:
     """Every single test of an untouched stub ends because something is not written, and compiles without a warning."""
     configuration = build.Configuration(variant="selftest-stubs", options=("-DRT_WERROR=ON",))
-    broken, results = run_tests(bench, configuration, bench.catalog.exercises)
-    for exercise in bench.catalog.exercises:
+    broken, results = run_tests(bench, configuration, bench.exercises)
+    for exercise in bench.exercises:
         if exercise.id in broken:
             yield Outcome(f"{exercise.id} {exercise.slug} compiles", broken[exercise.id])
         for test in results.get(exercise.id, []):

@@ -19,7 +19,7 @@ _RUNS_IN_A_PROCESS = 10  # to start a process costs as much as ten runs of a sma
 
 def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
     configuration = build.Configuration(subject="solutions")
-    tests = [test for exercise in bench.catalog.exercises for test in bench.catalog.tests(exercise)]
+    tests = [test for exercise in bench.exercises for test in bench.catalog.tests(exercise)]
     built = build.build(
         bench.checkout, configuration, [t.target for t in tests], bench.ui.progress, bench.jobs
     )
