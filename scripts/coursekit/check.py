@@ -73,7 +73,7 @@ class Result:
         default_factory=dict
     )  # by test name, of those that went wrong
     chosen: bool = False  # only tests that were asked for by name ran
-    left_out: int = 0  # how many of its tests did not
+    left_out: int = 0  # how many tests of the kinds that ran did not run
 
 
 @dataclass(frozen=True)
@@ -354,7 +354,9 @@ def _tested(
     mine = tuple(dict.fromkeys(w for w in warnings if checkout.relative(w.file) in subject.shown))
     ran = {test.kind for test in tests}
     skipped = tuple(dict.fromkeys(t.kind for t in catalog.tests(exercise) if t.kind not in ran))
-    written = sum(map(len, _written(catalog, exercise).values()))
+    # Of the kinds in `skipped` none ran, which is said of the kind.
+    counted = [t.target for t in catalog.tests(exercise) if options.test or t.kind in ran]
+    written = sum(len(_written(catalog, exercise)[target]) for target in counted)
     todo_file, todo_line = _first_todo(subject)
     state, message, blocked_by = verdict(exercise, tests, breaches)
     return Result(
@@ -372,7 +374,7 @@ def _tested(
         todo_line=todo_line,
         about=_about(checkout, catalog, exercise, tests),
         chosen=bool(options.test),
-        left_out=max(0, written - len(tests)) if options.test else 0,
+        left_out=max(0, written - len(tests)),
     )
 
 

@@ -40,18 +40,21 @@ def _fitting(text: str, room: int, unicode: bool) -> str:
 def short(
     test: TestResult, result: Result, checkout: Checkout, width: int, unicode: bool
 ) -> list[Line]:
-    """A test on one line, or two: where it failed, or how it died."""
+    """A test on a line or two, where it failed or how it died; and the bug that it is here for."""
     kind = "" if test.kind == "unit" else f" ({test.kind})"
     # What came after a failed expectation is for the full account.
     became = "failed" if test.failures and test.state != "hang" else _became(test)
     head = f"  {test.name}{kind} {became}"
     why = _why(test, result, checkout)
-    if not why:
-        return [line(head)]
-    whole = head + why if why.startswith(" ") else f"{head}: {why}"
-    if len(whole) <= width:
-        return [line(whole)]
-    return [line(head), line("      ", _fitting(why.strip(), width - 6, unicode))]
+    whole = head + why if why.startswith(" ") or not why else f"{head}: {why}"
+    lines = [line(whole)]
+    if len(whole) > width:
+        lines = [line(head), line("      ", _fitting(why.strip(), width - 6, unicode))]
+    about = result.about.get(test.name)
+    if about is not None and about.bug:
+        told = _fitting(f"is here for: {about.bug}", width - 6, unicode)
+        lines.append(line("      ", Span(told, "cyan")))
+    return lines
 
 
 def _why(test: TestResult, result: Result, checkout: Checkout) -> str:

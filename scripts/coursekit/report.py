@@ -200,6 +200,9 @@ def _failed(result: Result, checkout: Checkout, look: Look) -> list[Line]:
         lines += prose(_sentence(breach.message), look.width, "    ")
     if not wrong and not result.breaches:
         lines += prose(_sentence(result.message), look.width, "  ")
+    if result.left_out and not result.chosen:
+        tests = "1 test was" if result.left_out == 1 else f"{result.left_out} tests were"
+        lines.append(line(Span(f"  {tests} not run, since each that hangs takes seconds", "dim")))
     if result.skipped:
         lines.append(
             line(

@@ -156,6 +156,20 @@ def test_a_hang_shows_who_waits() -> None:
     assert "in park module1-executor/a.h:3" in answer
 
 
+def test_tests_that_hangs_kept_from_running_are_counted() -> None:
+    test = TestResult("Waker.Waits", "unit", "hang", "All 2 threads sleep.")
+    answer = shown(Result(FIRST, "fail", FILES, "", (test,), left_out=25))
+    assert "  25 tests were not run, since each that hangs takes seconds\n" in answer
+
+
+def test_each_failed_test_says_which_bug_it_is_here_for() -> None:
+    tests = tuple(TestResult(f"Waker.T{n}", "unit", "crash", "it died") for n in range(3))
+    about = {"Waker.T2": About("module1-executor/tests/waker_test.cc", 7, "a waker kept " * 9)}
+    answer = shown(Result(FIRST, "fail", FILES, "", tests, about=about))
+    assert "  Waker.T2 crashed: it died\n      is here for: a waker kept a" in answer
+    assert max(map(len, answer.splitlines())) <= 80
+
+
 def test_an_error_outside_of_the_learners_file_names_the_way_to_it() -> None:
     error = Diagnostic(
         "/my course/module1-executor/include/rt/poll.h",
