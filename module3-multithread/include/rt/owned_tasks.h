@@ -1,0 +1,138 @@
+// OwnedTasks: all tasks of a runtime that have not ended, so that it can drop them when it ends.
+//
+//   spawn                       a task ends                  the runtime ends
+//   -----                       -----------                  ----------------
+//   bind(): into the list       release(): out of the list   close_and_shutdown_all():
+//   closed: not bound, and the                               closes, takes out one after the
+//   spawner shuts it down                                    other, and shuts each down
+//
+// The list is in several shards, each with a lock of its own, so that workers that spawn and end
+// tasks at the same time need not wait for each other. `closed` is part of each shard, under its
+// lock: so a task is bound before its shard is closed, and is found there, or after that, and is
+// refused. There is no moment in between.
+//
+// Thread safety: all functions by any thread.
+//
+// Invariants
+//   1. The list has one reference of each task in it. Whoever takes a task out has that reference.
+//   2. A task is taken out once: by release() or by close_and_shutdown_all().
+//   3. Once close_and_shutdown_all() has returned, every task that was ever bound has been told,
+//   and
+//      no task will be bound. That includes those that were spawned by tasks as they were dropped.
+//   4. No lock is held while a task is shut down.
+//
+// The idea is Tokio's runtime::task::OwnedTasks.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <utility>
+
+#include "rt/sync.h"
+#include "rt/task_header.h"
+
+namespace rt {
+
+class OwnedTasks {
+ public:
+  // With at least so many shards. Several for each worker, so that two seldom meet.
+  explicit OwnedTasks(std::size_t shards = 1) : shards_(std::bit_ceil(shards)) {}
+  OwnedTasks(const OwnedTasks&) = delete;
+  OwnedTasks& operator=(const OwnedTasks&) = delete;
+
+  // Takes over the list's reference of a new task. False: it is closed, and `task` is still the
+  // caller's, who has to shut it down.
+  [[nodiscard]] bool bind(TaskRef& task) noexcept {
+    Shard& shard = shard_of(*task);
+    const sync::Lock lock(shard.mutex);
+    List& list = shard.list.write();
+    if (list.closed) return false;
+    list.link(*std::move(task).into_raw());
+    return true;
+  }
+
+  // The task is about to end: takes it out. True: it was there, and the list's reference is the
+  // caller's now.
+  [[nodiscard]] bool release(TaskHeader& task) noexcept {
+    Shard& shard = shard_of(task);
+    const sync::Lock lock(shard.mutex);
+    if (!task.owned.read().is_linked) return false;
+    shard.list.write().unlink(task);
+    return true;
+  }
+
+  // From here on no task is bound. Shuts all down that are here, one after the other; a task that
+  // another thread runs at this moment is dropped by that thread. `first`: the shard to begin with;
+  // several threads may share the work.
+  void close_and_shutdown_all(std::size_t first = 0) noexcept {
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      Shard& shard = shards_[(first + i) % shards_.size()];
+      while (TaskRef task = close_and_pop(shard)) std::move(task).shutdown();
+    }
+  }
+
+  // How many tasks have not ended. Where tasks come and go meanwhile, about so many.
+  std::size_t size() const noexcept {
+    std::size_t size = 0;
+    for (const Shard& shard : shards_) {
+      const sync::Lock lock(shard.mutex);
+      size += shard.list.read().size;
+    }
+    return size;
+  }
+
+ private:
+  // Guarded by its shard's lock, and so are the links of the tasks in it.
+  struct List {
+    void link(TaskHeader& task) noexcept {
+      OwnedLinks& links = task.owned.write();
+      links.is_linked = true;
+      links.next = first;
+      if (first != nullptr) first->owned.write().previous = &task;
+      first = &task;
+      ++size;
+    }
+    void unlink(TaskHeader& task) noexcept {
+      OwnedLinks& links = task.owned.write();
+      links.is_linked = false;
+      if (links.next != nullptr) links.next->owned.write().previous = links.previous;
+      if (links.previous != nullptr) {
+        links.previous->owned.write().next = links.next;
+      } else {
+        first = links.next;
+      }
+      links.next = links.previous = nullptr;
+      --size;
+    }
+
+    TaskHeader* first = nullptr;
+    std::size_t size = 0;
+    bool closed = false;
+  };
+
+  struct alignas(64) Shard {  // A cache line or more of its own.
+    mutable sync::Mutex mutex;
+    sync::Cell<List> list{};
+  };
+
+  Shard& shard_of(const TaskHeader& task) noexcept {
+    return shards_[static_cast<std::size_t>(task.id) & (shards_.size() - 1)];
+  }
+
+  // Null: it is empty, for good.
+  static TaskRef close_and_pop(Shard& shard) noexcept {
+    const sync::Lock lock(shard.mutex);
+    List& list = shard.list.write();
+    list.closed = true;
+    if (list.first == nullptr) return TaskRef();
+    TaskHeader& task = *list.first;
+    list.unlink(task);
+    return TaskRef::from_raw(&task);
+  }
+
+  std::deque<Shard> shards_;  // A power of two of them. Not a vector: a mutex does not move.
+};
+
+}  // namespace rt

@@ -1,0 +1,531 @@
+// The pool without threads: the test steps each worker by hand, and sees who is unparked. A worker
+// that sleeps comes back at once, and is still on the list of the idle until its next step.
+#include "rt/shared_pool.h"
+
+#include <atomic>
+#include <barrier>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "rt/block_on.h"
+#include "rt/future.h"
+#include "testkit/testkit.h"
+
+namespace {
+
+using rt::Context;
+using rt::kPending;
+using rt::kReady;
+using rt::Poll;
+using rt::poll_fn;
+using rt::SharedPool;
+using rt::SharedQueue;
+using rt::Waker;
+using testkit::LifeCounter;
+using testkit::step;
+
+// Parks that never sleep, and count.
+class FakeParks final : public rt::WorkerParks {
+ public:
+  class FakePark final : public rt::Park {
+   public:
+    void park() override {
+      step("worker " + name + " sleeps");
+      ++sleeps;
+      if (in_sleep) std::exchange(in_sleep, nullptr)();
+    }
+    void unpark() override {
+      step("worker " + name + " is unparked");
+      ++unparks;
+    }
+    void look() override { ++looks; }
+
+    std::string name;
+    int sleeps = 0, unparks = 0, looks = 0;
+    std::function<void()> in_sleep;  // What happens in the next sleep.
+  };
+
+  explicit FakeParks(std::size_t workers) : parks_(workers) {
+    for (std::size_t i = 0; i < workers; ++i) parks_[i].name = std::to_string(i);
+  }
+  FakePark& of(std::size_t worker) override { return parks_[worker]; }
+  int unparks() const {
+    int all = 0;
+    for (const FakePark& park : parks_) all += park.unparks;
+    return all;
+  }
+
+ private:
+  std::vector<FakePark> parks_;
+};
+
+class SharedPoolTest : public testing::Test {
+ protected:
+  // A pool of three, with nothing to do.
+  SharedPoolTest() {
+    auto parks = std::make_unique<FakeParks>(3);
+    fakes = parks.get();
+    pool = std::make_unique<SharedPool>(3, std::move(parks), SharedPool::Threads::kByHand);
+  }
+
+  bool step_of(std::size_t worker) {
+    step("worker " + std::to_string(worker) + " takes a step");
+    return pool->step(worker);
+  }
+  // A task that says its name when it is polled, and ends.
+  void spawn(const std::string& name) {
+    step("spawn " + name);
+    pool->spawn_detached(poll_fn([this, name](Context&) -> Poll<void> {
+      diary += name;
+      return kReady;
+    }));
+  }
+  // A task that waits for ever, and leaves its waker.
+  void spawn_waiting(std::optional<Waker>& waker, testkit::Token token) {
+    auto wait = [&waker, token = std::move(token)](Context& cx) -> Poll<void> {
+      waker.emplace(cx.waker().clone());
+      return kPending;
+    };
+    pool->spawn_detached(poll_fn(std::move(wait)));
+  }
+
+  FakeParks* fakes = nullptr;  // The pool's.
+  std::unique_ptr<SharedPool> pool;
+  std::string diary;
+};
+
+// --- Who runs what -------------------------------------------------------------------------------
+
+TEST_F(SharedPoolTest, RunsTasksInTheOrderInWhichTheyBecameReady) {
+  for (const char* name : {"a", "b", "c", "d"}) spawn(name);
+  EXPECT_EQ(diary, "") << "nothing is polled by spawn";
+  EXPECT_EQ(pool->alive(), 4u);
+  for (const std::size_t worker : {1u, 0u, 1u, 2u}) EXPECT_TRUE(step_of(worker));
+  EXPECT_EQ(diary, "abcd");
+  EXPECT_EQ(pool->alive(), 0u);
+}
+
+// Bug it is here for: who yields is polled again before the others.
+TEST_F(SharedPoolTest, ATaskThatIsWokenDuringItsPollGoesToTheBack) {
+  pool->spawn_detached(poll_fn([this, polls = 0](Context& cx) mutable -> Poll<void> {
+    diary += "A";
+    if (++polls == 3) return kReady;
+    cx.waker().wake_by_ref();
+    return kPending;
+  }));
+  spawn("b");
+  for (int i = 0; i < 4; ++i) step_of(0);
+  EXPECT_EQ(diary, "AbAA");
+}
+
+TEST_F(SharedPoolTest, ATaskThatThrowsHarmsNobody) {
+  pool->spawn_detached(
+      poll_fn([](Context&) -> Poll<void> { throw std::runtime_error("of the task"); }));
+  spawn("b");
+  EXPECT_TRUE(step_of(0));
+  EXPECT_TRUE(step_of(0));
+  EXPECT_EQ(diary, "b");
+  EXPECT_EQ(pool->alive(), 0u);
+}
+
+// --- Who is woken --------------------------------------------------------------------------------
+
+TEST_F(SharedPoolTest, AWorkerThatFindsNothingSleeps) {
+  step_of(0);
+  EXPECT_EQ(fakes->of(0).sleeps, 1);
+  spawn("a");
+  step_of(0);
+  EXPECT_EQ(fakes->of(0).sleeps, 1) << "there was something to do";
+}
+
+// Bugs it is here for: all workers are woken for one task; or the one that has slept longest is.
+TEST_F(SharedPoolTest, ATaskUnparksTheWorkerThatFellAsleepLast) {
+  for (const std::size_t worker : {0u, 2u, 1u}) step_of(worker);
+  spawn("a");
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+  EXPECT_EQ(fakes->unparks(), 1);
+}
+
+TEST_F(SharedPoolTest, ATaskUnparksNobodyWhereNobodyIsIdle) {
+  spawn("a");
+  step_of(0);
+  spawn("b");
+  EXPECT_EQ(fakes->unparks(), 0);
+}
+
+// Bug it is here for: a wake for each task. The first to arrive takes all of them.
+TEST_F(SharedPoolTest, WhileOneIsOnItsWayNoOtherIsRoused) {
+  for (const std::size_t worker : {0u, 1u, 2u}) step_of(worker);
+  for (const char* name : {"a", "b", "c"}) spawn(name);
+  EXPECT_EQ(fakes->unparks(), 1);
+}
+
+// Bug it is here for: three tasks came at once, one worker was woken, and it does all the work.
+TEST_F(SharedPoolTest, WhoTakesATaskAndLeavesSomeRousesTheNext) {
+  for (const std::size_t worker : {0u, 1u, 2u}) step_of(worker);
+  for (const char* name : {"a", "b", "c"}) spawn(name);
+  step_of(2);
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+  step_of(1);
+  EXPECT_EQ(fakes->of(0).unparks, 1);
+  step_of(0);
+  EXPECT_EQ(fakes->unparks(), 3);
+  EXPECT_EQ(diary, "abc");
+}
+
+TEST_F(SharedPoolTest, WhoTakesTheLastTaskRousesNobody) {
+  for (const std::size_t worker : {0u, 1u, 2u}) step_of(worker);
+  spawn("a");
+  step_of(2);
+  EXPECT_EQ(fakes->unparks(), 1);
+}
+
+// Bug it is here for: the roused worker finds that another one was faster, and counts as on its way
+// for ever. Nobody is roused any more. (Classic bug 44.)
+TEST_F(SharedPoolTest, WhoIsRousedForNothingMayBeRousedAgain) {
+  step_of(0);
+  spawn("a");
+  ASSERT_EQ(fakes->of(0).unparks, 1);
+  step_of(1);  // Was awake, and is faster.
+  step_of(0);
+  EXPECT_EQ(fakes->of(0).sleeps, 2);
+  spawn("b");
+  EXPECT_EQ(fakes->of(0).unparks, 2) << "the task is left in the queue while the worker sleeps";
+}
+
+// Bug it is here for: a task comes when the worker has looked for the last time, and is not idle
+// yet. (Classic bug 40.)
+TEST_F(SharedPoolTest, ATaskThatComesBeforeTheSleepUnparks) {
+  fakes->of(0).in_sleep = [this] {
+    step("on another thread:");
+    std::thread([this] { spawn("a"); }).join();
+    EXPECT_EQ(fakes->of(0).unparks, 1);
+  };
+  step_of(0);
+  step_of(0);
+  EXPECT_EQ(diary, "a");
+  EXPECT_EQ(fakes->of(0).sleeps, 1);
+}
+
+// Bug it is here for: a Park returns for no reason, and the worker is on the list of the idle
+// twice.
+TEST_F(SharedPoolTest, AWorkerThatWakesByItselfIsIdleOnce) {
+  for (int i = 0; i < 3; ++i) step_of(0);
+  pool->spawn_detached(poll_fn([this](Context&) -> Poll<void> {
+    spawn("b");
+    return kReady;
+  }));
+  EXPECT_EQ(fakes->of(0).unparks, 1);
+  step_of(0);
+  EXPECT_EQ(fakes->of(0).unparks, 1) << "it was awake: it ran a task";
+}
+
+// Bug it is here for: it wakes by itself, takes a task, and is still called idle. Whoever pushes
+// wakes it, and nobody else.
+TEST_F(SharedPoolTest, AWorkerThatWakesByItselfIsIdleNoMore) {
+  step_of(0);
+  step_of(1);
+  spawn("a");
+  ASSERT_EQ(fakes->of(1).unparks, 1);
+  pool->spawn_detached(poll_fn([this](Context&) -> Poll<void> {
+    step_of(1);  // Meanwhile. Takes nothing, and sleeps.
+    spawn("c");
+    return kReady;
+  }));
+  step_of(1);  // Runs a, leaves one, rouses worker 0.
+  ASSERT_EQ(fakes->of(0).unparks, 1);
+  step_of(0);
+  EXPECT_EQ(fakes->of(1).unparks, 2);
+  EXPECT_EQ(fakes->of(0).unparks, 1);
+}
+
+// Bug it is here for: a worker brings an event out of its sleep, and wakes another for it, though
+// it is awake itself.
+TEST_F(SharedPoolTest, WhoBringsAnEventTakesItsTask) {
+  LifeCounter life;
+  std::optional<Waker> waker;
+  spawn_waiting(waker, life.token());
+  step_of(0);
+  fakes->of(0).in_sleep = [&] {
+    step_of(1);  // Falls asleep last.
+    step("worker 0 gets an event, and wakes the task");
+    waker->wake_by_ref();
+    EXPECT_EQ(fakes->of(0).unparks, 1);
+    EXPECT_EQ(fakes->of(1).unparks, 0);
+  };
+  step_of(0);
+  pool.reset();
+}
+
+// Bug it is here for: a wake-up for a task that its own worker takes next.
+TEST_F(SharedPoolTest, AYieldWakesNobody) {
+  step_of(0);
+  step_of(1);
+  pool->spawn_detached(poll_fn([polls = 0](Context& cx) mutable -> Poll<void> {
+    if (++polls == 4) return kReady;
+    cx.waker().wake_by_ref();
+    return kPending;
+  }));
+  ASSERT_EQ(fakes->of(1).unparks, 1);
+  for (int i = 0; i < 4; ++i) step_of(1);
+  EXPECT_EQ(pool->alive(), 0u);
+  EXPECT_EQ(fakes->unparks(), 1);
+}
+
+TEST_F(SharedPoolTest, ABusyWorkerLooksForEventsNowAndThen) {
+  constexpr int kInterval = static_cast<int>(SharedQueue::kLookInterval);
+  pool->spawn_detached(poll_fn([](Context& cx) -> Poll<void> {
+    cx.waker().wake_by_ref();
+    return kPending;
+  }));
+  for (int i = 0; i < kInterval; ++i) pool->step(0);
+  EXPECT_EQ(fakes->of(0).looks, 1);
+  for (int i = 0; i < 2 * kInterval; ++i) pool->step(0);
+  EXPECT_EQ(fakes->of(0).looks, 3);
+}
+
+// --- The end -------------------------------------------------------------------------------------
+
+TEST_F(SharedPoolTest, ShutdownDropsTasksThatWaitAndTasksThatAreReady) {
+  LifeCounter life;
+  std::optional<Waker> first, second, third;
+  spawn_waiting(first, life.token());
+  spawn_waiting(second, life.token());
+  step_of(0);
+  step_of(1);
+  spawn_waiting(third, life.token());
+  second->wake_by_ref();
+  ASSERT_EQ(life.live(), 3);
+  pool->shutdown();
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(life.destroyed_twice(), 0);
+  EXPECT_EQ(pool->alive(), 0u);
+  EXPECT_FALSE(third.has_value()) << "a task was polled during the shutdown";
+  EXPECT_FALSE(step_of(0)) << "the worker goes on";
+  pool->shutdown();  // It is over: nothing happens.
+}
+
+// Bug it is here for: the list of all tasks is read once, and what comes during that is left over.
+// (Classic bug 49.)
+TEST_F(SharedPoolTest, ShutdownDropsWhatIsSpawnedByThoseItDrops) {
+  LifeCounter life;
+  struct SpawnsInItsEnd {
+    SpawnsInItsEnd(SharedPool& p, testkit::Token t, int n)
+        : pool(&p), token(std::move(t)), more(n) {}
+    SpawnsInItsEnd(SpawnsInItsEnd&& other) noexcept
+        : pool(std::exchange(other.pool, nullptr)),
+          token(std::move(other.token)),
+          more(other.more) {}
+    ~SpawnsInItsEnd() {
+      if (pool == nullptr) return;
+      step("a task is dropped");
+      for (int i = 0; i < more; ++i) {
+        SpawnsInItsEnd next(*pool, token, more - 1);
+        pool->spawn_detached(poll_fn([mine = std::move(next)](Context&) -> Poll<void> {
+          ADD_FAILURE() << "polled after shutdown() had begun";
+          return kReady;
+        }));
+      }
+    }
+    SharedPool* pool;
+    testkit::Token token;
+    int more;
+  };
+  {
+    SpawnsInItsEnd first(*pool, life.token(), 3);
+    auto wait = [mine = std::move(first)](Context&) -> Poll<void> { return kPending; };
+    pool->spawn_detached(poll_fn(std::move(wait)));
+  }
+  step_of(0);
+  pool->shutdown();
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(life.destroyed_twice(), 0);
+  EXPECT_EQ(pool->alive(), 0u);
+}
+
+// Bug it is here for: the task is bound to a list that nobody looks at any more. (Classic bug 50.)
+TEST_F(SharedPoolTest, WhatIsSpawnedAfterTheShutdownIsDroppedAtOnce) {
+  LifeCounter life;
+  pool->shutdown();
+  auto never = [token = life.token()](Context&) -> Poll<void> {
+    ADD_FAILURE() << "polled after the shutdown";
+    return kReady;
+  };
+  pool->spawn_detached(poll_fn(std::move(never)));
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(pool->alive(), 0u);
+}
+
+// Bug it is here for: a waker that is used when the pool is gone.
+TEST_F(SharedPoolTest, WakersMayOutliveThePool) {
+  LifeCounter life;
+  std::optional<Waker> waiting, woken;
+  spawn_waiting(waiting, life.token());
+  spawn_waiting(woken, life.token());
+  step_of(0);
+  step_of(0);
+  woken->wake_by_ref();
+  std::optional<Waker> another(waiting->clone());
+  pool.reset();
+  EXPECT_EQ(life.live(), 0) << "a waker keeps the future";
+  waiting->wake_by_ref();
+  std::move(*another).wake();
+  woken->wake_by_ref();
+}
+
+TEST_F(SharedPoolTest, AWakeWhileATaskIsDroppedDoesNothing) {
+  std::optional<Waker> waker;
+  struct WakesInItsEnd {
+    explicit WakesInItsEnd(std::optional<Waker>& w) : waker(&w) {}
+    WakesInItsEnd(WakesInItsEnd&& other) noexcept : waker(std::exchange(other.waker, nullptr)) {}
+    ~WakesInItsEnd() {
+      if (waker != nullptr && waker->has_value()) (*waker)->wake_by_ref();
+    }
+    std::optional<Waker>* waker;
+  };
+  {
+    auto wait = [mine = WakesInItsEnd(waker)](Context& cx) -> Poll<void> {
+      mine.waker->emplace(cx.waker().clone());
+      return kPending;
+    };
+    pool->spawn_detached(poll_fn(std::move(wait)));
+  }
+  step_of(0);
+  pool->shutdown();
+  EXPECT_EQ(pool->alive(), 0u);
+}
+
+TEST_F(SharedPoolTest, AShutdownInsideATaskIsAnError) {
+  std::string error;
+  pool->spawn_detached(poll_fn([&](Context&) -> Poll<void> {
+    try {
+      pool->shutdown();
+    } catch (const std::logic_error& e) {
+      error = e.what();
+    }
+    return kReady;
+  }));
+  step_of(0);
+  EXPECT_TRUE(error.starts_with("shutdown: a task of this pool")) << error;
+  spawn("b");
+  EXPECT_TRUE(step_of(0)) << "the pool has gone on";
+  EXPECT_EQ(diary, "b");
+}
+
+// --- With threads --------------------------------------------------------------------------------
+
+TEST(SharedPool, NoWorkersIsAnErrorAndOneIsEnough) {
+  EXPECT_THROW(SharedPool(0), std::invalid_argument);
+  SharedPool pool(1);
+  std::barrier<> done(2);
+  pool.spawn_detached(poll_fn([&done](Context&) -> Poll<void> {
+    done.arrive_and_wait();
+    return kReady;
+  }));
+  done.arrive_and_wait();
+}
+
+// Bug it is here for: a worker that sleeps is not told that it is over.
+TEST(SharedPool, EndsWithWorkersThatSleep) {
+  for (const std::size_t workers : {1u, 4u}) {
+    SharedPool pool(workers);
+    pool.block_on(poll_fn([](Context&) -> Poll<void> { return kReady; }));
+  }
+}
+
+// Bug it is here for: whatever comes, one worker is roused, and it runs one task after the other.
+// Here each task waits for the others.
+TEST(SharedPool, TasksRunAtTheSameTime) {
+  constexpr int kWorkers = 3;
+  SharedPool pool(kWorkers);
+  std::barrier<> together(kWorkers + 1);
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < kWorkers; ++i) {
+      pool.spawn_detached(poll_fn([&together](Context&) -> Poll<void> {
+        together.arrive_and_wait();
+        return kReady;
+      }));
+    }
+    together.arrive_and_wait();
+  }
+}
+
+TEST(SharedPool, BlockOnPollsOnTheCallersThread) {
+  SharedPool pool(2);
+  const std::thread::id caller = std::this_thread::get_id();
+  int polls = 0;
+  const int answer = pool.block_on(poll_fn([&](Context& cx) -> Poll<int> {
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    EXPECT_EQ(rt::current_scheduler(), &pool);
+    if (++polls == 3) return 42;
+    // Wakes us from a worker.
+    pool.spawn_detached(poll_fn([waker = cx.waker().clone(), caller](Context&) -> Poll<void> {
+      EXPECT_NE(std::this_thread::get_id(), caller);
+      waker.wake_by_ref();
+      return kReady;
+    }));
+    return kPending;
+  }));
+  EXPECT_EQ(answer, 42);
+  EXPECT_EQ(rt::current_scheduler(), nullptr);
+  EXPECT_THROW(pool.block_on(poll_fn(
+                   [](Context&) -> Poll<void> { throw std::runtime_error("of the future"); })),
+               std::runtime_error);
+  EXPECT_EQ(rt::current_scheduler(), nullptr);
+}
+
+// A worker that blocks runs nobody else: so it is told.
+TEST(SharedPool, BlockOnInsideATaskIsAnError) {
+  SharedPool pool(1);
+  std::string errors;
+  pool.block_on(poll_fn([&, polls = 0](Context& cx) mutable -> Poll<void> {
+    if (++polls == 2) return kReady;
+    pool.spawn_detached(poll_fn([&, waker = cx.waker().clone()](Context&) -> Poll<void> {
+      const auto nothing = [](Context&) -> Poll<void> { return kReady; };
+      try {
+        pool.block_on(poll_fn(nothing));
+      } catch (const std::logic_error& e) {
+        errors = e.what();
+      }
+      EXPECT_THROW(rt::block_on(poll_fn(nothing)), std::logic_error);
+      waker.wake_by_ref();
+      return kReady;
+    }));
+    return kPending;
+  }));
+  EXPECT_TRUE(errors.starts_with("block_on: this thread runs the tasks")) << errors;
+}
+
+// Bug it is here for: shutdown() returns while a poll is under way, and what that poll uses goes.
+TEST(SharedPool, ShutdownWaitsForThePollThatIsUnderWay) {
+  auto pool = std::make_unique<SharedPool>(1);
+  std::barrier<> begun(2), go(2);
+  std::atomic<bool> over{false};
+  LifeCounter life;
+  {
+    auto long_poll = [&, token = life.token()](Context&) -> Poll<void> {
+      begun.arrive_and_wait();
+      go.arrive_and_wait();
+      EXPECT_FALSE(over.load());
+      return kPending;
+    };
+    pool->spawn_detached(poll_fn(std::move(long_poll)));
+  }
+  begun.arrive_and_wait();
+  std::thread other([&] {
+    pool->shutdown();
+    over.store(true);
+  });
+  go.arrive_and_wait();
+  pool->shutdown();  // Of two that call it each returns when it is over.
+  EXPECT_EQ(life.live(), 0);
+  other.join();
+}
+
+}  // namespace
