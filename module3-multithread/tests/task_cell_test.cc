@@ -245,6 +245,7 @@ TEST_F(TaskCell, AWakerMayOutliveTheTask) {
   waker_->wake_by_ref();
   scheduler_.run_all();
   EXPECT_EQ(futures_.live(), 0);
+  EXPECT_EQ(outputs_.live(), 0) << "nobody joins: the output goes at the end, not with the waker";
   EXPECT_EQ(scheduler_.freed, 0);
   left.wake_by_ref();
   waker_->wake_by_ref();
@@ -490,17 +491,21 @@ TEST_F(TaskCell, ATaskThatEverybodyForgetsDropsItsFuture) {
 
 // --- Who is told, and when -----------------------------------------------------------------------
 
-// Bugs it is here for: a joiner that is woken before the future is gone, or that is not woken. The
-// waker is put there as the JoinHandle of 3.5 does it.
+// Puts a waker there, as the JoinHandle of 3.5 does it.
+void wait_for(rt::TaskHeader& task, TestTask& joiner) {
+  task.join_waker.write().emplace(joiner.waker().clone());
+  task.state.word().update([](TaskWord::Bits, TaskWord::Bits& after) {
+    after |= TaskWord::kJoinWaker;
+    return true;
+  });
+}
+
+// Bugs it is here for: a joiner that is woken before the future is gone, or that is not woken.
 TEST_F(TaskCell, TheJoinerIsWokenOnceAndTheFutureIsGone) {
   for (const bool is_cancelled : {false, true}) {
     TestTask joiner("joiner");
     TaskRef joined = spawn_joined(ready());
-    joined->join_waker.write().emplace(joiner.waker().clone());
-    joined->state.word().update([](TaskWord::Bits, TaskWord::Bits& after) {
-      after |= TaskWord::kJoinWaker;
-      return true;
-    });
+    wait_for(*joined, joiner);
     if (is_cancelled) joined->state.cancel();
     joiner.on_wake([&, this] {
       EXPECT_EQ(futures_.live(), 0);
@@ -515,6 +520,20 @@ TEST_F(TaskCell, TheJoinerIsWokenOnceAndTheFutureIsGone) {
     joiner.on_wake(nullptr);
   }
   EXPECT_EQ(scheduler_.freed, 2);
+}
+
+// Bug it is here for: a waker that is taken out of a task that may have been freed. The handle may
+// let go as soon as the task is complete; here it has done so already.
+TEST_F(TaskCell, WhoWakesTheJoinerDoesNotNeedTheTask) {
+  TestTask joiner("joiner");
+  {
+    const TaskRef joined = spawn_joined(ready());
+    wait_for(*joined, joiner);
+  }
+  joiner.on_wake([this] { EXPECT_EQ(scheduler_.freed, 1) << "the wake comes last"; });
+  scheduler_.run_all();
+  EXPECT_EQ(joiner.wakes(), 1);
+  joiner.on_wake(nullptr);
 }
 
 }  // namespace
