@@ -153,6 +153,14 @@ function(course_flavour kind result)
       set(sanitize address)
     endif()
   endif()
+  if(kind STREQUAL "model")
+    # The scenario's threads are fibers of one thread, so ThreadSanitizer has nothing to look at.
+    # Without any sanitizer by default: it explores three times as much in the same time.
+    set(sanitize model)
+    if(RT_SANITIZE MATCHES "address")
+      set(sanitize "model_${RT_SANITIZE}")
+    endif()
+  endif()
   string(REPLACE "," "_" flavour "${sanitize}")
   set(${result} "${flavour}" PARENT_SCOPE)
 endfunction()
@@ -163,6 +171,20 @@ function(course_flags flavour)
     return()
   endif()
   add_library(course_flags_${flavour} INTERFACE)
+  if(flavour MATCHES "^model_?(.*)")
+    # The other world of rt/sync.h. Traces have a clock and locks of their own, so they are out.
+    set(sanitize none)
+    if(CMAKE_MATCH_1)
+      set(sanitize "${CMAKE_MATCH_1}")
+    endif()
+    course_flags(${sanitize})
+    target_link_libraries(course_flags_${flavour} INTERFACE course_flags_${sanitize})
+    target_compile_options(course_flags_${flavour} INTERFACE $<$<CONFIG:Debug>:-O1>)
+    target_compile_definitions(course_flags_${flavour} INTERFACE RT_MODEL_CHECKED RT_NO_TRACE)
+    target_include_directories(course_flags_${flavour}
+      INTERFACE "${COURSE_ROOT}/scripts/testkit/model/include")
+    return()
+  endif()
   target_link_libraries(course_flags_${flavour} INTERFACE course_base)
   if(flavour STREQUAL "none")
     return()
@@ -199,6 +221,21 @@ function(course_test_support flavour)
   target_link_libraries(testkit_core_${flavour}
     PRIVATE course_flags_${flavour} GTest::gmock GTest::gtest)
   target_precompile_headers(testkit_core_${flavour} REUSE_FROM course_pch_${flavour})
+  if(flavour MATCHES "^model")
+    course_model_checker(${flavour})
+  endif()
+endfunction()
+
+# model_checker_<flavour>: always optimized, since a test waits for it and not for the scenario. It
+# includes no rt/ header, so one copy serves every test.
+function(course_model_checker flavour)
+  file(GLOB sources CONFIGURE_DEPENDS "${COURSE_ROOT}/scripts/testkit/model/src/*.cc")
+  add_library(model_checker_${flavour} OBJECT EXCLUDE_FROM_ALL ${sources})
+  target_include_directories(model_checker_${flavour}
+    PRIVATE "${COURSE_ROOT}/scripts/testkit/include")
+  target_compile_options(model_checker_${flavour} PRIVATE -O2)
+  target_link_libraries(model_checker_${flavour}
+    PRIVATE course_flags_${flavour} GTest::gmock GTest::gtest)
 endfunction()
 
 # --- Targets --------------------------------------------------------------------------------------
@@ -242,6 +279,9 @@ function(course_test_binary target kind overlay)
   target_link_libraries(${target}
     PRIVATE course_flags_${flavour} testkit_core_${flavour} GTest::gmock GTest::gtest)
   target_precompile_headers(${target} REUSE_FROM course_pch_${flavour})
+  if(flavour MATCHES "^model")
+    target_link_libraries(${target} PRIVATE model_checker_${flavour})
+  endif()
   # g++'s ThreadSanitizer cannot map its shadow where addresses are spread over more than 30 bits.
   if(flavour STREQUAL "thread" AND COURSE_SETARCH)
     set_target_properties(${target} PROPERTIES CROSSCOMPILING_EMULATOR "${COURSE_SETARCH};-R")

@@ -88,13 +88,10 @@ struct State {
   std::list<absl::AnyInvocable<void()>*> watches;  // Guarded by `mutex`.
 };
 
-inline State& state() noexcept {
-  static State the_state;
-  return the_state;
-}
+inline State& state() noexcept { return sync::Global<State, State>::get(); }
 
 inline std::int64_t running_ns() noexcept {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  const auto since = sync::SteadyClock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::nanoseconds>(since).count() +
          state().offset_ns.load();
 }
@@ -222,8 +219,8 @@ bool wait_until(sync::Lock& lock, sync::CondVar& condvar, Instant deadline, Read
   while (!ready()) {
     const absl::Duration left = deadline - now();
     if (left <= absl::ZeroDuration()) return false;
-    condvar.wait_until(lock, std::chrono::steady_clock::now() +
-                                 absl::ToChronoNanoseconds(std::min(left, kLongestWait)));
+    condvar.wait_until(
+        lock, sync::SteadyClock::now() + absl::ToChronoNanoseconds(std::min(left, kLongestWait)));
   }
   return true;
 }

@@ -1,20 +1,47 @@
 // The synchronization types of the runtime. Runtime code names atomics, mutexes, condition
-// variables, threads and shared plain data by these names only, never by their std names: a model
-// checker can then put its own types in their place and run every interleaving.
+// variables, threads and shared plain data by these names only, never by their std names: so a
+// model checker can put its own types in their place and run every interleaving.
 //
-// In this world, `plain`, each name is the standard type and costs nothing.
+// There are two worlds. In `plain` each name is the standard type and costs nothing. In `checked`,
+// which the model tests are built in (RT_MODEL_CHECKED), each is the type of the same face in
+// scripts/testkit/model. They are different types to the linker: what was compiled in one world and
+// what was compiled in the other must never meet in a program.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstddef>
-#include <mutex>
-#include <thread>
 #include <type_traits>
 #include <utility>
 
+#ifdef RT_MODEL_CHECKED
+#include "testkit/model/atomic.h"
+#include "testkit/model/sync.h"
+#define RT_SYNC_WORLD checked
+#else
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#define RT_SYNC_WORLD plain
+#endif
+
 namespace rt::sync {
-inline namespace plain {
+inline namespace RT_SYNC_WORLD {
+
+#ifdef RT_MODEL_CHECKED
+
+using testkit::model::Atomic;
+using testkit::model::Cell;
+using testkit::model::CondVar;
+using testkit::model::Global;
+using testkit::model::Lock;
+using testkit::model::Mutex;
+using testkit::model::SteadyClock;
+using testkit::model::Thread;
+using testkit::model::ThreadLocal;
+using testkit::model::yield;
+
+#else
 
 template <class T>
 using Atomic = std::atomic<T>;
@@ -22,6 +49,10 @@ using Mutex = std::mutex;
 using Lock = std::unique_lock<Mutex>;
 using CondVar = std::condition_variable;
 using Thread = std::thread;
+using SteadyClock = std::chrono::steady_clock;
+
+// In a loop that looks again and again for what another thread is about to do.
+inline void yield() noexcept { std::this_thread::yield(); }
 
 // Plain data that several threads reach, guarded by something else. A checker sees each access
 // through read() and write() and reports two that race.
@@ -50,6 +81,19 @@ class ThreadLocal {
     return value;
   }
 };
+
+// One T for the program and each Tag: where a static variable would hold a lock or an atomic. In
+// the other world there is one for each execution.
+template <class T, class Tag>
+class Global {
+ public:
+  static T& get() noexcept {
+    static T value{};
+    return value;
+  }
+};
+
+#endif
 
 // A counted reference to a T that the last reference destroys: one word, so that it fits in a
 // waker's data pointer. (A std::shared_ptr is two words.)
@@ -103,5 +147,7 @@ class Arc {
   Block* block_ = nullptr;
 };
 
-}  // namespace plain
+}  // namespace RT_SYNC_WORLD
 }  // namespace rt::sync
+
+#undef RT_SYNC_WORLD
