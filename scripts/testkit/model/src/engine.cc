@@ -79,37 +79,32 @@ bool Engine::next_path() {
 }
 
 std::size_t Engine::choose(Choice choice, std::size_t options) {
-  if (options == 1) return 0;
-  const std::uint64_t now = choice == Choice::kThread ? state() : 0;
-  if (position_ < path_.size()) {
-    PathStep& step = path_[position_++];
-    if (step.options == 0) {  // From a schedule that somebody typed.
-      step.choice = choice;
-      step.options = static_cast<std::uint8_t>(options);
-      step.state = now;
-    }
-    if (step.choice != choice || step.options != options || step.state != now ||
-        step.taken >= options) {
-      fail(Verdict::kNotDeterministic,
-           "the scenario is not deterministic: after the same choices it came to another point "
-           "than before. Is something static, or read from a clock, or ordered by addresses, or "
-           "shared by threads without a Cell?",
-           self().where);
-    }
-    return step.taken;
+  const bool is_new = position_ == path_.size();
+  const std::uint64_t now = choice == Choice::kThread && (is_new || options > 1) ? state() : 0;
+  if (is_new && !is_known_ && choice == Choice::kThread && options_.reduction()) {
+    const std::size_t running = is_candidate(current_) ? me() : Visited::kNobody;
+    // What is known still runs to its end, so that its destructors do.
+    is_known_ = !visited_->add(now, running, bound_ - preemptions_);
   }
-  if (is_known_) return 0;
-  if (choice == Choice::kThread && options_.reduction()) {
-    const bool can_stay = is_candidate(current_);
-    if (!visited_->add(now, can_stay ? me() : Visited::kNobody, bound_ - preemptions_)) {
-      // The execution still runs to its end, so that its destructors do.
-      is_known_ = true;
-      return 0;
-    }
+  if (options == 1 || (is_new && is_known_)) return 0;
+  if (is_new) {
+    path_.push_back({choice, static_cast<std::uint8_t>(options), 0, now});
+    ++position_;
+    return 0;
   }
-  path_.push_back({choice, static_cast<std::uint8_t>(options), 0, now});
-  ++position_;
-  return 0;
+  PathStep& step = path_[position_++];
+  if (step.options == 0) {  // Of a schedule that somebody typed.
+    step = {choice, static_cast<std::uint8_t>(options), step.taken, now};
+  }
+  if (step.choice != choice || step.options != options || step.state != now ||
+      step.taken >= options) {
+    fail(Verdict::kNotDeterministic,
+         "the scenario is not deterministic: after the same choices it came to another point than "
+         "before. Is something static, or read from a clock, or ordered by addresses, or shared by "
+         "threads without a Cell?",
+         self().where);
+  }
+  return step.taken;
 }
 
 // Everything that decides what can follow, but for who runs and how many preemptions are left.
@@ -169,6 +164,9 @@ void Engine::run_thread(void* thread) {
   Engine& engine = get();
   ModelThread& self = *static_cast<ModelThread*>(thread);
   for (;;) {
+    // A step of its own: until it has begun, nobody knows whether its first operation can be done.
+    // And so every switch leads to another state, and no state to itself.
+    self.chain = mix(self.chain, kBegin);
     try {
       if (self.body == nullptr) {
         (*engine.scenario_)();

@@ -191,7 +191,8 @@ class Engine {
 
   // What an operation was, in a chain.
   enum : std::uint64_t {
-    kStart = 1,
+    kBegin = 1,
+    kStart,
     kJoin,
     kYield,
     kLock,
