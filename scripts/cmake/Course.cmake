@@ -267,6 +267,21 @@ function(course_mutant)
     add_custom_target(mutants)
   endif()
   add_dependencies(mutants ${arg_TARGET})
+  if(arg_KIND STREQUAL "model")
+    course_with_threads(${arg_TARGET}_threads "${arg_OVERLAY}" ${arg_SOURCES})
+  endif()
+endfunction()
+
+# A model test with real threads in place of the checker's, to compare the two.
+function(course_with_threads target overlay)
+  course_test_support(none)
+  add_executable(${target} EXCLUDE_FROM_ALL ${ARGN})
+  target_include_directories(${target} PRIVATE "${overlay}"
+    "${COURSE_ROOT}/scripts/testkit/model/threads" "${COURSE_ROOT}/scripts/testkit/include")
+  target_compile_definitions(${target} PRIVATE RT_NO_TRACE)
+  target_compile_options(${target} PRIVATE -O2 -w)
+  target_link_libraries(${target}
+    PRIVATE course_flags_none testkit_core_none GTest::gmock GTest::gtest)
 endfunction()
 
 function(course_test_binary target kind overlay)

@@ -27,12 +27,19 @@ from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
     metavar="N",
     help="Run every test N times, all CPUs loaded.",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Say of each mutant that the model checker finds when N rounds of real threads did.",
+)
 @click.option("--list", "list_parts", is_flag=True, help="Name the parts and what each proves.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compile this many files at a time.")
 def command(
     parts: tuple[str, ...],
     only: tuple[str, ...],
     soak: int | None,
+    threads: int | None,
     list_parts: bool,
     jobs: int | None,
 ) -> int:
@@ -65,6 +72,7 @@ def command(
             interface,
             jobs or build.default_jobs(),
             click.echo,
+            threads or 0,
         )
         totals = plan.run(bench, chosen)
     for problem in totals.problems:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from coursekit import build, check, mutants, runner
 from coursekit.catalog import TEST_SUFFIXES
@@ -29,10 +32,13 @@ def killed(bench: Bench) -> Iterator[Outcome]:
         for kind, _ in TEST_SUFFIXES:
             yield from _attack(bench, survivors, kind, cxx, results)
             survivors = [mutant for mutant in survivors if judge(mutant, results[mutant.name])[0]]
+    killers = {mutant.name: judge(mutant, results[mutant.name]) for mutant in everything}
+    by_threads = _with_threads(bench, everything, results) if bench.thread_rounds else {}
     rows = []
     for mutant in everything:
-        problem, killer = judge(mutant, results[mutant.name])
-        rows.append((mutant.exercise, mutant.name, killer or "SURVIVED"))
+        problem, killer = killers[mutant.name]
+        beside = by_threads.get(mutant.name, "")
+        rows.append((mutant.exercise, mutant.name, f"{killer or 'SURVIVED'}{beside}"))
         yield Outcome(mutant.name, problem)
     _show(bench, rows)
 
@@ -45,13 +51,7 @@ def _attack(
     results: dict[str, list[TestResult]],
 ) -> Iterator[Outcome]:
     """Runs the tests of one kind against some mutants, and adds to the results."""
-    configuration = build.Configuration(
-        subject="solutions",
-        cxx=cxx,
-        variant="selftest-mutants",
-        # Nobody reads where in a mutant a test failed, and lines are a tenth of the compiler's work.
-        options=("-DRT_MUTANTS=ON", "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g0 -fno-omit-frame-pointer"),
-    )
+    configuration = _configuration(cxx)
     targets = {mutant.name: target for mutant in some if (target := _target(bench, mutant, kind))}
     if not targets:
         return
@@ -96,6 +96,64 @@ def judge(mutant: Mutant, tests: Sequence[TestResult]) -> tuple[str, str]:
             "",
         )
     return f"no test of {mutant.exercise} notices it: {mutant.why}", ""
+
+
+def _with_threads(
+    bench: Bench, everything: Sequence[Mutant], results: Mapping[str, Sequence[TestResult]]
+) -> dict[str, str]:
+    """What real threads say of the mutants that only the model checker has found."""
+    found = {m.name: test for m in everything if (test := _only_modelled(results[m.name]))}
+    targets = {
+        m.name: f"{_target(bench, m, 'model')}_threads" for m in everything if m.name in found
+    }
+    configuration = _configuration("g++")
+    build.build(
+        bench.checkout, configuration, list(targets.values()), bench.ui.progress, bench.jobs
+    )
+    said = {}
+    for done, (name, target) in enumerate(targets.items()):
+        bench.ui.progress(f"with threads: {name}", done, len(targets))
+        program = build.binary(bench.checkout, configuration, target)
+        said[name] = _found_by_threads(program, found[name], bench.thread_rounds)
+    return said
+
+
+def _only_modelled(tests: Sequence[TestResult]) -> str:
+    """The model test that has found what no test before it had; else empty."""
+    wrong = [test for test in tests if test.state != "pass"]
+    return wrong[0].name if wrong and wrong[0].kind == "model" else ""
+
+
+def _found_by_threads(program: Path, test: str, rounds: int) -> str:
+    """See scripts/testkit/model/threads/testkit/model/model.h."""
+    environment = {**runner.test_environment(), "TESTKIT_ROUNDS": str(rounds)}
+    try:
+        answer = subprocess.run(
+            [program, f"--gtest_filter={test}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        return f"; with threads: {error}"
+    found = re.search(r"^round (\d+): (.+)$", answer.stdout, re.MULTILINE)
+    if found:
+        return f"; with threads: in round {found[1]} of {rounds}, {found[2]}"
+    if answer.returncode != 0:
+        return f"; with threads: it ended with {answer.returncode}"
+    return f"; with threads: not in {rounds} rounds"
+
+
+def _configuration(cxx: str) -> build.Configuration:
+    return build.Configuration(
+        subject="solutions",
+        cxx=cxx,
+        variant="selftest-mutants",
+        # Nobody reads where in a mutant a test failed, and lines are a tenth of the compiler's work.
+        options=("-DRT_MUTANTS=ON", "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g0 -fno-omit-frame-pointer"),
+    )
 
 
 def _target(bench: Bench, mutant: Mutant, kind: str) -> str:

@@ -30,6 +30,7 @@ class Bench:
     ui: Ui
     jobs: int
     show: Callable[[str], None]  # prints a line that stays, such as a row of a table
+    thread_rounds: int = 0  # what the model checker finds is looked for with threads so often
 
     @property
     def root(self) -> Path:
