@@ -418,6 +418,65 @@ TEST_F(SharedPoolTest, AShutdownInsideATaskIsAnError) {
   EXPECT_EQ(diary, "b");
 }
 
+// --- The queue alone -----------------------------------------------------------------------------
+
+// A queue with one worker, and tasks whose end a test can see.
+class SharedQueueTest : public testing::Test {
+ protected:
+  ~SharedQueueTest() override {
+    queue->close();
+    queue->drop_all();
+    queue->leave();
+  }
+
+  // Gives a second reference to the new task.
+  rt::TaskRef spawn() {
+    auto future = poll_fn([this](Context&) -> Poll<void> {
+      ++polls;
+      return kReady;
+    });
+    rt::NewTask task =
+        rt::TaskCell::create(&future, rt::kFutureVTable<decltype(future)>, *queue, false);
+    rt::TaskRef watched = task.owned.clone();
+    queue->spawn(std::move(task.owned), std::move(task.scheduled));
+    return watched;
+  }
+
+  SharedQueue* const queue = new SharedQueue(1, std::make_unique<FakeParks>(1));
+  int polls = 0;
+};
+
+// Bug it is here for: the workers run what is left in the queue before they end. If each task
+// spawns another, they never do.
+TEST_F(SharedQueueTest, AfterCloseNoTaskIsTaken) {
+  const rt::TaskRef task = spawn();
+  queue->close();
+  EXPECT_FALSE(queue->step(queue->worker(0)));
+  EXPECT_EQ(polls, 0);
+  queue->drop_all();
+  EXPECT_TRUE(task->state.is_complete());
+}
+
+// Bug it is here for: the task is refused and let go of, and whoever joins it waits for ever.
+TEST_F(SharedQueueTest, WhatComesTooLateIsShutDown) {
+  queue->close();
+  queue->drop_all();
+  const rt::TaskRef task = spawn();
+  EXPECT_TRUE(task->state.is_complete());
+  EXPECT_FALSE(queue->step(queue->worker(0)));
+  EXPECT_EQ(polls, 0);
+}
+
+// Bug it is here for: one list is closed, and the other is not yet: the task is on its way between
+// the two. (Classic bug 50.)
+TEST_F(SharedQueueTest, WhatComesBetweenTheTwoClosingsIsShutDown) {
+  queue->close();
+  const rt::TaskRef task = spawn();
+  queue->drop_all();
+  EXPECT_TRUE(task->state.is_complete());
+  EXPECT_EQ(queue->alive(), 0u);
+}
+
 // --- With threads --------------------------------------------------------------------------------
 
 TEST(SharedPool, NoWorkersIsAnErrorAndOneIsEnough) {

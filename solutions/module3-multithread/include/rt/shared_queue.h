@@ -86,9 +86,10 @@ class SharedQueue final : public TaskScheduler {
     TaskCount::Local tasks_;
   };
 
-  // With a Park for each worker. Made by new; leave() in place of delete.
-  SharedQueue(std::size_t workers, std::unique_ptr<WorkerParks> parks)
-      : parks_(std::move(parks)), all_(4 * workers) {
+  // With a Park for each worker. Made by new; leave() in place of delete. `shards`: of the list of
+  // all tasks; 0 is several for each worker.
+  SharedQueue(std::size_t workers, std::unique_ptr<WorkerParks> parks, std::size_t shards = 0)
+      : parks_(std::move(parks)), all_(shards == 0 ? 4 * workers : shards) {
     for (std::size_t i = 0; i < workers; ++i) workers_.emplace_back(parks_->of(i));
     queue_.write().idle.reserve(workers);  // schedule() does not throw.
   }
