@@ -116,7 +116,7 @@ TEST(Mutex, WhoGoesPassesItOn) {
 
 TEST(Mutex, ALockThatWasNeverPolledTakesNothing) {
   Text text("");
-  { const Text::Lock never_polled = text.lock(); }
+  { [[maybe_unused]] const Text::Lock never_polled = text.lock(); }
   EXPECT_TRUE(text.try_lock().has_value());
 }
 

@@ -1,0 +1,146 @@
+// Every interleaving of those who take, give back, wait and go.
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "rt/semaphore.h"
+#include "testkit/model/block_on.h"
+#include "testkit/model/model.h"
+#include "testkit/testkit.h"
+
+namespace {
+
+using rt::Semaphore;
+using testkit::model::block_on;
+using testkit::model::check;
+using testkit::model::Outcomes;
+using testkit::model::Thread;
+
+// Polls once, and goes. True if it got its permits, which go back.
+bool try_and_go(Semaphore& semaphore, std::size_t n) {
+  testkit::CountingWaker nobody;
+  bool got;
+  {
+    const rt::Waker waker = nobody.waker();
+    rt::Context cx(waker);
+    Semaphore::Acquire asked = semaphore.acquire(n);
+    got = asked.poll(cx).is_ready();
+  }
+  MODEL_REQUIRE(nobody.live() == 0);
+  return got;
+}
+
+// Bugs it is here for: a permit given back between the look and the queue (a lost wake); two who
+// have one permit; a permit that does not order its holders.
+TEST(SemaphoreModel, OnePermitIsALock) {
+  check([] {
+    Semaphore semaphore(1);
+    rt::sync::Cell<int> count(0);
+    const auto work = [&] {
+      for (int i = 0; i < 2; ++i) {
+        const auto permit = block_on(semaphore.acquire());
+        ++count.write();
+      }
+    };
+    Thread other(work);
+    work();
+    other.join();
+    MODEL_REQUIRE(count.read() == 4);
+    MODEL_REQUIRE(semaphore.available() == 1);
+  });
+}
+
+// The same for three: there are two in the queue.
+TEST(SemaphoreModel, ThreeForOnePermit) {
+  check([] {
+    Semaphore semaphore(1);
+    rt::sync::Cell<int> count(0);
+    const auto work = [&] {
+      const auto permit = block_on(semaphore.acquire());
+      ++count.write();
+    };
+    Thread one(work), two(work);
+    work();
+    one.join();
+    two.join();
+    MODEL_REQUIRE(count.read() == 3);
+  });
+}
+
+// Bug it is here for: who wants two takes one and waits, and it is not there for the other to give.
+TEST(SemaphoreModel, FewAndManyPermits) {
+  check([] {
+    Semaphore semaphore(2);
+    Thread other([&] { (void)block_on(semaphore.acquire(2)); });
+    (void)block_on(semaphore.acquire(1));
+    (void)block_on(semaphore.acquire(1));
+    other.join();
+    MODEL_REQUIRE(semaphore.available() == 2);
+  });
+}
+
+// Bug it is here for: a permit handed to somebody who goes at that moment.
+TEST(SemaphoreModel, WhoGoesPassesItOn) {
+  Outcomes seen;
+  check([&seen] {
+    Semaphore semaphore(0);
+    Thread other([&] { seen.add(try_and_go(semaphore, 1) ? "served" : "gone"); });
+    Thread giver([&] { semaphore.release(); });
+    (void)block_on(semaphore.acquire());
+    other.join();
+    giver.join();
+    MODEL_REQUIRE(semaphore.available() == 1);
+  });
+  EXPECT_EQ(seen, Outcomes({"gone", "served"}));
+}
+
+// Bug it is here for: a part of what was wanted that goes with who goes.
+TEST(SemaphoreModel, WhoGoesWithAPartPassesItOn) {
+  check([] {
+    Semaphore semaphore(1);
+    Thread other([&] { try_and_go(semaphore, 2); });
+    (void)block_on(semaphore.acquire());
+    other.join();
+    MODEL_REQUIRE(semaphore.available() == 1);
+  });
+}
+
+// Bug it is here for: who joins the queue while it is being closed, and is never told.
+TEST(SemaphoreModel, ClosingReachesWhoeverWaits) {
+  Outcomes seen;
+  check([&seen] {
+    Semaphore semaphore(0);
+    Thread other([&] {
+      semaphore.release();
+      semaphore.close();
+    });
+    const bool got = block_on(semaphore.acquire()).has_value();
+    seen.add(got ? "served" : "closed");
+    other.join();
+    MODEL_REQUIRE(semaphore.available() == 1);
+  });
+  EXPECT_EQ(seen, Outcomes({"closed", "served"}));
+}
+
+// Bug it is here for: an order that holds between one giver and one taker only. Both givers' work
+// is behind the two permits.
+TEST(SemaphoreModel, TwoPermitsBringTheWorkOfBothGivers) {
+  check([] {
+    Semaphore semaphore(0);
+    rt::sync::Cell<int> one_did(0), two_did(0);
+    Thread one([&] {
+      one_did.write() = 1;
+      semaphore.release();
+    });
+    Thread two([&] {
+      two_did.write() = 1;
+      semaphore.release();
+    });
+    (void)block_on(semaphore.acquire(2));
+    MODEL_REQUIRE(one_did.read() + two_did.read() == 2);
+    one.join();
+    two.join();
+  });
+}
+
+}  // namespace
