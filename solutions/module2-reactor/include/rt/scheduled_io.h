@@ -86,8 +86,8 @@ class ScheduledIo {
     do {
       if (unpack(word).tick != event.tick) return;
       cleared = word & ~std::uint64_t{Readiness::clearable(direction).bits()};
-      // Release continues what the last set_ready() published, for poll_ready()'s acquire.
-    } while (!word_.compare_exchange_weak(word, cleared, std::memory_order_release,
+      // Relaxed too: a read-modify-write carries on what the last set_ready() has published.
+    } while (!word_.compare_exchange_weak(word, cleared, std::memory_order_relaxed,
                                           std::memory_order_relaxed));
     // END SOLUTION
   }

@@ -1,0 +1,76 @@
+// Every interleaving of one who waits for an event and those who set it.
+#include "rt/manual_event.h"
+
+#include <optional>
+
+#include "testkit/model/block_on.h"
+#include "testkit/model/model.h"
+#include "testkit/testkit.h"
+
+namespace {
+
+using rt::ManualEvent;
+using testkit::model::block_on;
+using testkit::model::check;
+using testkit::model::Thread;
+
+// Bugs it is here for: the waiter looks, the event is set, and only then the waker is stored; what
+// the setter did before is not visible to whom it wakes.
+TEST(ManualEventModel, ASetBetweenTheLookAndTheWakerIsNotLost) {
+  check([] {
+    ManualEvent event;
+    rt::sync::Cell<bool> said(false);
+    Thread setter([&] {
+      said.write() = true;
+      event.set();
+    });
+    block_on(event.wait());
+    MODEL_REQUIRE(said.read());
+    setter.join();
+  });
+}
+
+// Bug it is here for: set() touches the event after it has woken the waiter, who may be the one
+// that destroys it.
+TEST(ManualEventModel, WhoIsWokenMayDestroyTheEvent) {
+  check([] {
+    std::optional<ManualEvent> event;
+    event.emplace();
+    Thread setter([&] { event->set(); });
+    block_on(event->wait());
+    setter.join();
+    event.reset();
+  });
+}
+
+// Bug it is here for: of two that set it at once, each believes that the other wakes.
+TEST(ManualEventModel, TwoSetAtOnceAndTheWaiterIsWoken) {
+  check([] {
+    ManualEvent event;
+    Thread one([&] { event.set(); });
+    Thread two([&] { event.set(); });
+    block_on(event.wait());
+    one.join();
+    two.join();
+  });
+}
+
+// Bug it is here for: a Wait that goes while the event is being set takes a waker that set() has
+// too, or leaves one behind for the next.
+TEST(ManualEventModel, AWaitThatIsDroppedMeanwhileDisturbsNobody) {
+  check([] {
+    ManualEvent event;
+    testkit::CountingWaker given_up;
+    Thread setter([&] { event.set(); });
+    {
+      ManualEvent::Wait wait = event.wait();
+      const rt::Waker waker = given_up.waker();
+      rt::Context cx(waker);
+      [[maybe_unused]] const auto polled = wait.poll(cx);
+    }
+    block_on(event.wait());
+    setter.join();
+  });
+}
+
+}  // namespace
