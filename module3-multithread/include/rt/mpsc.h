@@ -191,7 +191,7 @@ class [[nodiscard]] Recv {
   Poll<Output> poll(Context& cx) {
     if (channel_ == nullptr) throw std::logic_error("mpsc: recv() polled after it was ready");
     return as_leaf(cx, [&] {
-      Poll<Output> received = channel_->poll_recv(cx);
+      Poll<Output> received = channel_->poll_recv(cx, waits_);
       waits_ = received.is_pending();
       if (!waits_) channel_ = nullptr;
       return received;

@@ -149,8 +149,9 @@ class Channel {
     RT_TODO("3.8");
   }
 
-  // The same; but pending leaves the newest waker.
-  Poll<std::optional<T>> poll_recv(Context& cx) {
+  // The same; but pending leaves the newest waker. `again`: the same future has said pending
+  // before, so it may be the one that is stored.
+  Poll<std::optional<T>> poll_recv(Context& cx, bool again) {
     RT_TODO("3.8");
   }
 
@@ -249,8 +250,8 @@ class Channel {
     }
   }
 
-  void store_receiver_waker(const Waker& waker) {
-    {
+  void store_receiver_waker(const Waker& waker, bool may_be_there) {
+    if (may_be_there) {
       const sync::Lock lock(mutex_);
       const std::optional<Waker>& stored = receiver_waker_.read();
       if (stored.has_value() && stored->will_wake(waker)) return;

@@ -205,13 +205,14 @@ class Channel {
     // END SOLUTION
   }
 
-  // The same; but pending leaves the newest waker.
-  Poll<std::optional<T>> poll_recv(Context& cx) {
+  // The same; but pending leaves the newest waker. `again`: the same future has said pending
+  // before, so it may be the one that is stored.
+  Poll<std::optional<T>> poll_recv(Context& cx, bool again) {
     // BEGIN SOLUTION 3.8
     while (true) {
       Poll<std::optional<T>> received = try_recv();
       if (received.is_ready()) return received;
-      store_receiver_waker(cx.waker());
+      store_receiver_waker(cx.waker(), again);
       if (!first_.read()->ring.await_value()) continue;  // It has come in between.
       // As close() and grow() may have: they look for a waker when they have sealed the ring.
       if (!first_.read()->ring.is_drained()) return kPending;
@@ -355,8 +356,8 @@ class Channel {
     }
   }
 
-  void store_receiver_waker(const Waker& waker) {
-    {
+  void store_receiver_waker(const Waker& waker, bool may_be_there) {
+    if (may_be_there) {
       const sync::Lock lock(mutex_);
       const std::optional<Waker>& stored = receiver_waker_.read();
       if (stored.has_value() && stored->will_wake(waker)) return;
