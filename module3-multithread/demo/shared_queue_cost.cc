@@ -1,0 +1,263 @@
+// What one queue costs: polls a second, against the number of workers and the length of a poll.
+//
+//   shared_queue_cost               about ten seconds
+//   shared_queue_cost --svg FILE    draws a chart of it too, with gnuplot
+//   shared_queue_cost --quick       a tenth of it; --self-test does the same
+//
+// 32 tasks compute for a moment, wake themselves, and end their poll: so each poll is one visit to
+// the queue to put the task there, and one to take it. All of them together do the same number of
+// polls, whoever runs them.
+//
+// This file is a measurement and not a test: it looks at the clock, and no exercise depends on it.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "rt/future.h"
+#include "rt/manual_event.h"
+#include "rt/parker.h"
+#include "rt/shared_pool.h"
+#include "rt/worker_parks.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kTasks = 32;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// --- Work of a known length ----------------------------------------------------------------------
+
+// Each round needs the result of the one before, so that nothing can be done at once.
+std::uint64_t compute(std::uint64_t rounds) {
+  std::uint64_t x = rounds + 1;
+  for (; rounds > 0; --rounds) x = x * 6364136223846793005u + 1442695040888963407u;
+  return x;
+}
+
+std::atomic<std::uint64_t> sink{0};  // So that the compiler does not leave the work out.
+
+// How many rounds take a microsecond. The fastest of some tries: the others were disturbed.
+double rounds_per_microsecond() {
+  constexpr std::uint64_t kRounds = 2'000'000;
+  double best = 1e9;
+  for (int i = 0; i < 7; ++i) {
+    const Clock::time_point start = Clock::now();
+    sink.store(compute(kRounds), std::memory_order_relaxed);
+    best = std::min(best, seconds_since(start));
+  }
+  return static_cast<double>(kRounds) / (best * 1e6);
+}
+
+// --- One measurement -----------------------------------------------------------------------------
+
+// Parkers that count how often a worker sleeps because it has nothing to do.
+class CountingParks final : public rt::WorkerParks {
+ public:
+  explicit CountingParks(std::size_t workers) : parks_(workers) {}
+  rt::Park& of(std::size_t worker) override { return parks_[worker]; }
+  long sleeps() const {
+    long all = 0;
+    for (const CountingPark& park : parks_) all += park.sleeps.load();
+    return all;
+  }
+
+ private:
+  struct CountingPark final : rt::Park {
+    void park() override {
+      sleeps.fetch_add(1);
+      parker.park();
+    }
+    void unpark() override { parker.unpark(); }
+    rt::Parker parker;
+    std::atomic<long> sleeps{0};
+  };
+  std::deque<CountingPark> parks_;
+};
+
+// How often a thread of this process has let go of its core of its own will.
+long switches() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nvcsw;
+}
+
+struct Measured {
+  double length = 0;  // Of a poll, in microseconds.
+  int workers = 0;
+  double polls_per_second = 0;
+  double lost = 0;         // Share of the workers' time, on the cores that there are.
+  double lock_sleeps = 0;  // For 1,000 polls.
+};
+
+Measured measure(double length, int workers, double rounds_per_us, double seconds) {
+  const auto rounds = static_cast<std::uint64_t>(std::max(1.0, length * rounds_per_us));
+  const int polls_each = std::clamp(static_cast<int>(seconds * 1e6 / length / kTasks), 4, 12'000);
+
+  auto owned = std::make_unique<CountingParks>(static_cast<std::size_t>(workers));
+  const CountingParks& parks = *owned;
+  rt::SharedPool pool(static_cast<std::size_t>(workers), std::move(owned));
+  rt::ManualEvent done;
+  std::atomic<int> left{kTasks};
+  const long switches_before = switches();
+  const Clock::time_point start = Clock::now();
+  for (int i = 0; i < kTasks; ++i) {
+    pool.spawn_detached(
+        rt::poll_fn([&, polls = polls_each](rt::Context& cx) mutable -> rt::Poll<void> {
+          const std::uint64_t result = compute(rounds);
+          if (result == 1) sink.store(result, std::memory_order_relaxed);  // It never is.
+          if (--polls > 0) {
+            cx.waker().wake_by_ref();
+            return rt::kPending;
+          }
+          if (left.fetch_sub(1) == 1) done.set();
+          return rt::kReady;
+        }));
+  }
+  pool.block_on(done.wait());
+  const double elapsed = seconds_since(start);
+
+  const double polls = static_cast<double>(polls_each) * kTasks;
+  const int cores = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
+  const double work = polls * static_cast<double>(rounds) / rounds_per_us / 1e6;
+  Measured measured;
+  measured.length = length;
+  measured.workers = workers;
+  measured.polls_per_second = polls / elapsed;
+  measured.lost = std::max(0.0, 1 - work / (elapsed * std::min(workers, cores)));
+  const long sleeps = switches() - switches_before - parks.sleeps();
+  measured.lock_sleeps = std::max(0.0, static_cast<double>(sleeps) * 1000 / polls);
+  return measured;
+}
+
+// The median of three, by polls a second.
+Measured median(double length, int workers, double rounds_per_us, double seconds) {
+  std::vector<Measured> all;
+  for (int i = 0; i < 3; ++i) all.push_back(measure(length, workers, rounds_per_us, seconds));
+  std::sort(all.begin(), all.end(), [](const Measured& a, const Measured& b) {
+    return a.polls_per_second < b.polls_per_second;
+  });
+  return all[1];
+}
+
+// --- Showing -------------------------------------------------------------------------------------
+
+std::string per_second(double polls) {
+  if (polls < 1e6) return absl::StrFormat("%.0f k", polls / 1e3);
+  return absl::StrFormat("%.2f M", polls / 1e6);
+}
+
+void print_table(const std::vector<Measured>& all) {
+  absl::PrintF("%8s %8s %10s %8s %12s %14s\n", "a poll", "workers", "polls/s", "gain", "time lost",
+               "lock sleeps");
+  double one = 1;
+  for (const Measured& m : all) {
+    if (m.workers == 1) one = m.polls_per_second;
+    absl::PrintF("%5g us %8d %10s %7.2fx %10.0f %% %14.1f\n", m.length, m.workers,
+                 per_second(m.polls_per_second), m.polls_per_second / one, m.lost * 100,
+                 m.lock_sleeps);
+  }
+  absl::PrintF(
+      "\ngain: polls a second, against one worker. time lost: of the workers' time, on\n"
+      "the cores there are, what was not spent in the polls' own work. lock sleeps:\n"
+      "for 1,000 polls, how often a worker slept in the kernel until it got the lock.\n\n");
+}
+
+void print_chart(const std::vector<Measured>& all) {
+  absl::PrintF("gain: 10 columns are one worker's work\n");
+  double one = 1;
+  for (const Measured& m : all) {
+    if (m.workers == 1) one = m.polls_per_second;
+    const double gain = m.polls_per_second / one;
+    const auto bar = static_cast<std::size_t>(std::clamp(gain * 10, 0.0, 60.0) + 0.5);
+    absl::PrintF("%5g us %2d |%s\n", m.length, m.workers, std::string(bar, '#'));
+  }
+}
+
+// False, with a word about it, when there is no gnuplot or it fails.
+bool draw(const std::vector<Measured>& all, const std::string& file) {
+  if (std::system("command -v gnuplot > /dev/null") != 0) {
+    std::fprintf(stderr,
+                 "No chart: gnuplot is not installed (sudo apt-get install gnuplot-nox).\n");
+    return false;
+  }
+  std::FILE* const plot = ::popen("gnuplot", "w");
+  if (plot == nullptr) return false;
+  std::string quoted;
+  for (const char c : file) quoted += c == '\'' ? "''" : std::string(1, c);
+  std::fprintf(plot,
+               "set terminal svg size 720,440 background 'white'\nset output '%s'\n"
+               "set title 'One queue: polls a second, against one worker'\n"
+               "set xlabel 'workers'\nset ylabel 'gain'\nset key left top title 'a poll takes'\n"
+               "set xtics (1,2,4,8)\nset yrange [0:]\nset grid\nplot ",
+               quoted.c_str());
+  std::vector<double> lengths;
+  for (const Measured& m : all) {
+    if (lengths.empty() || lengths.back() != m.length) lengths.push_back(m.length);
+  }
+  for (const double length : lengths) {
+    std::fprintf(plot, "%s'-' with linespoints title '%g us'", length == lengths[0] ? "" : ", ",
+                 length);
+  }
+  std::fprintf(plot, "\n");
+  for (const double length : lengths) {
+    double one = 1;
+    for (const Measured& m : all) {
+      if (m.length != length) continue;
+      if (m.workers == 1) one = m.polls_per_second;
+      std::fprintf(plot, "%d %g\n", m.workers, m.polls_per_second / one);
+    }
+    std::fprintf(plot, "e\n");
+  }
+  return ::pclose(plot) == 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bool quick = false;
+  std::string svg;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--quick" || argument == "--self-test") {
+      quick = true;
+    } else if (argument == "--svg" && i + 1 < argc) {
+      svg = argv[++i];
+    } else {
+      std::fprintf(stderr, "usage: shared_queue_cost [--quick] [--svg FILE]\n");
+      return 2;
+    }
+  }
+  const double rounds_per_us = rounds_per_microsecond();
+  absl::PrintF("%d tasks that compute for a moment and yield, on %u cores.\n\n", kTasks,
+               std::max(std::thread::hardware_concurrency(), 1u));
+  std::vector<Measured> all;
+  for (const double length : {0.1, 1.0, 10.0, 100.0}) {
+    for (const int workers : {1, 2, 4, 8}) {
+      all.push_back(median(length, workers, rounds_per_us, quick ? 0.004 : 0.15));
+    }
+  }
+  print_table(all);
+  print_chart(all);
+#ifndef __OPTIMIZE__
+  absl::PrintF("\nCompiled without optimization: the figures say little.\n");
+#endif
+  return svg.empty() || draw(all, svg) ? 0 : 1;
+}
