@@ -4,7 +4,7 @@
 // should have been. It also compiles in half the time of a matcher for each type.
 #pragma once
 
-#include <gmock/gmock.h>
+#include <gmock/gmock-matchers.h>
 #include <gtest/gtest.h>
 
 #include <optional>

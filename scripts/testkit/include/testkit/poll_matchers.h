@@ -8,7 +8,7 @@
 // A Poll prints as "pending", "ready" or "ready with 7".
 #pragma once
 
-#include <gmock/gmock.h>
+#include <gmock/gmock-matchers.h>
 #include <gtest/gtest.h>
 
 #include <ostream>
