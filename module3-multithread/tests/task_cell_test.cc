@@ -145,13 +145,17 @@ TEST_F(TaskCell, AnOutputThatIsNotTakenIsDropped) {
 
 // Bug it is here for: one allocation for the future, and others for the output, or for each waker.
 TEST_F(TaskCell, ATaskIsOneAllocation) {
+  spawn(ready());
+  scheduler_.run_all();  // What a first task allocates for the trace and the test kit is not meant.
   Body body(ready(), futures_.token());
   const std::size_t before = allocations;
   rt::NewTask task =
       rt::TaskCell::create(&body, rt::kFutureVTable<Body>, scheduler_, /*joined=*/true);
-  EXPECT_EQ(allocations - before, 1u);
+  const std::size_t made = allocations;
   std::move(task.scheduled).run();
-  EXPECT_EQ(allocations - before, 1u) << "to run it, and to keep its output, takes none";
+  const std::size_t run = allocations;
+  EXPECT_EQ(made - before, 1u);
+  EXPECT_EQ(run - made, 0u) << "to run it, and to keep its output, takes none";
 }
 
 TEST_F(TaskCell, WakersAllocateNothing) {
