@@ -2,8 +2,6 @@
 // that sleeps comes back at once, and is still on the list of the idle until its next step.
 #include "rt/shared_pool.h"
 
-#include <atomic>
-#include <barrier>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,8 +11,15 @@
 #include <utility>
 #include <vector>
 
-#include "rt/block_on.h"
+#include "absl/functional/any_invocable.h"
 #include "rt/future.h"
+#include "rt/park.h"
+#include "rt/shared_queue.h"
+#include "rt/spawn.h"
+#include "rt/task_cell.h"
+#include "rt/task_header.h"
+#include "rt/waker.h"
+#include "rt/worker_parks.h"
 #include "testkit/testkit.h"
 
 namespace {
@@ -29,6 +34,10 @@ using rt::SharedQueue;
 using rt::Waker;
 using testkit::LifeCounter;
 using testkit::step;
+
+// One type of future for all tasks: each new one costs compile time.
+using Body = absl::AnyInvocable<Poll<void>(Context&)>;
+void task(SharedPool& pool, Body body) { pool.spawn_detached(poll_fn(std::move(body))); }
 
 // Parks that never sleep, and count.
 class FakeParks final : public rt::WorkerParks {
@@ -81,10 +90,10 @@ class SharedPoolTest : public testing::Test {
   // A task that says its name when it is polled, and ends.
   void spawn(const std::string& name) {
     step("spawn " + name);
-    pool->spawn_detached(poll_fn([this, name](Context&) -> Poll<void> {
+    task(*pool, [this, name](Context&) -> Poll<void> {
       diary += name;
       return kReady;
-    }));
+    });
   }
   // A task that waits for ever, and leaves its waker.
   void spawn_waiting(std::optional<Waker>& waker, testkit::Token token) {
@@ -92,7 +101,7 @@ class SharedPoolTest : public testing::Test {
       waker.emplace(cx.waker().clone());
       return kPending;
     };
-    pool->spawn_detached(poll_fn(std::move(wait)));
+    task(*pool, std::move(wait));
   }
 
   FakeParks* fakes = nullptr;  // The pool's.
@@ -113,12 +122,12 @@ TEST_F(SharedPoolTest, RunsTasksInTheOrderInWhichTheyBecameReady) {
 
 // Bug it is here for: who yields is polled again before the others.
 TEST_F(SharedPoolTest, ATaskThatIsWokenDuringItsPollGoesToTheBack) {
-  pool->spawn_detached(poll_fn([this, polls = 0](Context& cx) mutable -> Poll<void> {
+  task(*pool, [this, polls = 0](Context& cx) mutable -> Poll<void> {
     diary += "A";
     if (++polls == 3) return kReady;
     cx.waker().wake_by_ref();
     return kPending;
-  }));
+  });
   spawn("b");
   for (int i = 0; i < 4; ++i) step_of(0);
   EXPECT_EQ(diary, "AbAA");
@@ -217,10 +226,10 @@ TEST_F(SharedPoolTest, ATaskThatComesBeforeTheSleepUnparks) {
 // twice.
 TEST_F(SharedPoolTest, AWorkerThatWakesByItselfIsIdleOnce) {
   for (int i = 0; i < 3; ++i) step_of(0);
-  pool->spawn_detached(poll_fn([this](Context&) -> Poll<void> {
+  task(*pool, [this](Context&) -> Poll<void> {
     spawn("b");
     return kReady;
-  }));
+  });
   EXPECT_EQ(fakes->of(0).unparks, 1);
   step_of(0);
   EXPECT_EQ(fakes->of(0).unparks, 1) << "it was awake: it ran a task";
@@ -231,17 +240,17 @@ TEST_F(SharedPoolTest, AWorkerThatWakesByItselfIsIdleOnce) {
 TEST_F(SharedPoolTest, AWorkerThatWakesByItselfIsIdleNoMore) {
   step_of(1);
   step_of(0);
-  pool->spawn_detached(poll_fn([this](Context&) -> Poll<void> {
+  task(*pool, [this](Context&) -> Poll<void> {
     step_of(0);  // Meanwhile: comes in vain, and sleeps.
-    pool->spawn_detached(poll_fn([this](Context&) -> Poll<void> {
+    task(*pool, [this](Context&) -> Poll<void> {
       spawn("c");
       EXPECT_EQ(fakes->of(1).unparks, 0) << "it is awake, in the middle of a poll";
       return kReady;
-    }));
+    });
     EXPECT_EQ(fakes->of(0).unparks, 2);
     step_of(0);
     return kReady;
-  }));
+  });
   ASSERT_EQ(fakes->of(0).unparks, 1);
   step_of(1);
   step_of(1);
@@ -270,11 +279,11 @@ TEST_F(SharedPoolTest, WhoBringsAnEventTakesItsTask) {
 TEST_F(SharedPoolTest, AYieldWakesNobody) {
   step_of(0);
   step_of(1);
-  pool->spawn_detached(poll_fn([polls = 0](Context& cx) mutable -> Poll<void> {
+  task(*pool, [polls = 0](Context& cx) mutable -> Poll<void> {
     if (++polls == 4) return kReady;
     cx.waker().wake_by_ref();
     return kPending;
-  }));
+  });
   ASSERT_EQ(fakes->of(1).unparks, 1);
   for (int i = 0; i < 4; ++i) step_of(1);
   EXPECT_EQ(pool->alive(), 0u);
@@ -283,10 +292,10 @@ TEST_F(SharedPoolTest, AYieldWakesNobody) {
 
 TEST_F(SharedPoolTest, ABusyWorkerLooksForEventsNowAndThen) {
   constexpr int kInterval = static_cast<int>(SharedQueue::kLookInterval);
-  pool->spawn_detached(poll_fn([](Context& cx) -> Poll<void> {
+  task(*pool, [](Context& cx) -> Poll<void> {
     cx.waker().wake_by_ref();
     return kPending;
-  }));
+  });
   for (int i = 0; i < kInterval; ++i) pool->step(0);
   EXPECT_EQ(fakes->of(0).looks, 1);
   for (int i = 0; i < 2 * kInterval; ++i) pool->step(0);
@@ -330,10 +339,10 @@ TEST_F(SharedPoolTest, ShutdownDropsWhatIsSpawnedByThoseItDrops) {
       step("a task is dropped");
       for (int i = 0; i < more; ++i) {
         SpawnsInItsEnd next(*pool, token, more - 1);
-        pool->spawn_detached(poll_fn([mine = std::move(next)](Context&) -> Poll<void> {
+        task(*pool, [mine = std::move(next)](Context&) -> Poll<void> {
           ADD_FAILURE() << "polled after shutdown() had begun";
           return kReady;
-        }));
+        });
       }
     }
     SharedPool* pool;
@@ -343,7 +352,7 @@ TEST_F(SharedPoolTest, ShutdownDropsWhatIsSpawnedByThoseItDrops) {
   {
     SpawnsInItsEnd first(*pool, life.token(), 3);
     auto wait = [mine = std::move(first)](Context&) -> Poll<void> { return kPending; };
-    pool->spawn_detached(poll_fn(std::move(wait)));
+    task(*pool, std::move(wait));
   }
   step_of(0);
   pool->shutdown();
@@ -360,7 +369,7 @@ TEST_F(SharedPoolTest, WhatIsSpawnedAfterTheShutdownIsDroppedAtOnce) {
     ADD_FAILURE() << "polled after the shutdown";
     return kReady;
   };
-  pool->spawn_detached(poll_fn(std::move(never)));
+  task(*pool, std::move(never));
   EXPECT_EQ(life.live(), 0);
   EXPECT_EQ(pool->alive(), 0u);
 }
@@ -397,7 +406,7 @@ TEST_F(SharedPoolTest, AWakeWhileATaskIsDroppedDoesNothing) {
       mine.waker->emplace(cx.waker().clone());
       return kPending;
     };
-    pool->spawn_detached(poll_fn(std::move(wait)));
+    task(*pool, std::move(wait));
   }
   step_of(0);
   pool->shutdown();
@@ -406,14 +415,14 @@ TEST_F(SharedPoolTest, AWakeWhileATaskIsDroppedDoesNothing) {
 
 TEST_F(SharedPoolTest, AShutdownInsideATaskIsAnError) {
   std::string error;
-  pool->spawn_detached(poll_fn([&](Context&) -> Poll<void> {
+  task(*pool, [&](Context&) -> Poll<void> {
     try {
       pool->shutdown();
     } catch (const std::logic_error& e) {
       error = e.what();
     }
     return kReady;
-  }));
+  });
   step_of(0);
   EXPECT_TRUE(error.starts_with("shutdown: a task of this pool")) << error;
   spawn("b");
@@ -478,116 +487,6 @@ TEST_F(SharedQueueTest, WhatComesBetweenTheTwoClosingsIsShutDown) {
   queue->drop_all();
   EXPECT_TRUE(task->state.is_complete());
   EXPECT_EQ(queue->alive(), 0u);
-}
-
-// --- With threads --------------------------------------------------------------------------------
-
-TEST(SharedPool, NoWorkersIsAnErrorAndOneIsEnough) {
-  EXPECT_THROW(SharedPool(0), std::invalid_argument);
-  SharedPool pool(1);
-  std::barrier<> done(2);
-  pool.spawn_detached(poll_fn([&done](Context&) -> Poll<void> {
-    done.arrive_and_wait();
-    return kReady;
-  }));
-  done.arrive_and_wait();
-}
-
-// Bug it is here for: a worker that sleeps is not told that it is over.
-TEST(SharedPool, EndsWithWorkersThatSleep) {
-  for (const std::size_t workers : {1u, 4u}) {
-    SharedPool pool(workers);
-    pool.block_on(poll_fn([](Context&) -> Poll<void> { return kReady; }));
-  }
-}
-
-// Bug it is here for: whatever comes, one worker is roused, and it runs one task after the other.
-// Here each task waits for the others.
-TEST(SharedPool, TasksRunAtTheSameTime) {
-  constexpr int kWorkers = 3;
-  SharedPool pool(kWorkers);
-  std::barrier<> together(kWorkers + 1);
-  for (int round = 0; round < 20; ++round) {
-    for (int i = 0; i < kWorkers; ++i) {
-      pool.spawn_detached(poll_fn([&together](Context&) -> Poll<void> {
-        together.arrive_and_wait();
-        return kReady;
-      }));
-    }
-    together.arrive_and_wait();
-  }
-}
-
-TEST(SharedPool, BlockOnPollsOnTheCallersThread) {
-  SharedPool pool(2);
-  const std::thread::id caller = std::this_thread::get_id();
-  int polls = 0;
-  const int answer = pool.block_on(poll_fn([&](Context& cx) -> Poll<int> {
-    EXPECT_EQ(std::this_thread::get_id(), caller);
-    EXPECT_EQ(rt::current_scheduler(), &pool);
-    if (++polls == 3) return 42;
-    // Wakes us from a worker.
-    pool.spawn_detached(poll_fn([waker = cx.waker().clone(), caller](Context&) -> Poll<void> {
-      EXPECT_NE(std::this_thread::get_id(), caller);
-      waker.wake_by_ref();
-      return kReady;
-    }));
-    return kPending;
-  }));
-  EXPECT_EQ(answer, 42);
-  EXPECT_EQ(rt::current_scheduler(), nullptr);
-  EXPECT_THROW(pool.block_on(poll_fn(
-                   [](Context&) -> Poll<void> { throw std::runtime_error("of the future"); })),
-               std::runtime_error);
-  EXPECT_EQ(rt::current_scheduler(), nullptr);
-}
-
-// A worker that blocks runs nobody else: so it is told.
-TEST(SharedPool, BlockOnInsideATaskIsAnError) {
-  SharedPool pool(1);
-  std::string errors;
-  pool.block_on(poll_fn([&, polls = 0](Context& cx) mutable -> Poll<void> {
-    if (++polls == 2) return kReady;
-    pool.spawn_detached(poll_fn([&, waker = cx.waker().clone()](Context&) -> Poll<void> {
-      const auto nothing = [](Context&) -> Poll<void> { return kReady; };
-      try {
-        pool.block_on(poll_fn(nothing));
-      } catch (const std::logic_error& e) {
-        errors = e.what();
-      }
-      EXPECT_THROW(rt::block_on(poll_fn(nothing)), std::logic_error);
-      waker.wake_by_ref();
-      return kReady;
-    }));
-    return kPending;
-  }));
-  EXPECT_TRUE(errors.starts_with("block_on: this thread runs the tasks")) << errors;
-}
-
-// Bug it is here for: shutdown() returns while a poll is under way, and what that poll uses goes.
-TEST(SharedPool, ShutdownWaitsForThePollThatIsUnderWay) {
-  auto pool = std::make_unique<SharedPool>(1);
-  std::barrier<> begun(2), go(2);
-  std::atomic<bool> over{false};
-  LifeCounter life;
-  {
-    auto long_poll = [&, token = life.token()](Context&) -> Poll<void> {
-      begun.arrive_and_wait();
-      go.arrive_and_wait();
-      EXPECT_FALSE(over.load());
-      return kPending;
-    };
-    pool->spawn_detached(poll_fn(std::move(long_poll)));
-  }
-  begun.arrive_and_wait();
-  std::thread other([&] {
-    pool->shutdown();
-    over.store(true);
-  });
-  go.arrive_and_wait();
-  pool->shutdown();  // Of two that call it each returns when it is over.
-  EXPECT_EQ(life.live(), 0);
-  other.join();
 }
 
 }  // namespace
