@@ -67,6 +67,12 @@ class Built:
 
 
 Progress = Callable[[str, int, int], None]  # what, steps done, steps in all
+# Asked when the program of this target has been linked: whether to go on building.
+Linked = Callable[[str], bool]
+
+
+class _Enough(Exception):
+    """Nobody wants the rest of what is being built."""
 
 
 def build_environment() -> dict[str, str]:
@@ -329,6 +335,7 @@ def build(
     targets: Sequence[str],
     progress: Progress,
     jobs: int | None = None,
+    linked: Linked = lambda target: True,
 ) -> Built:
     """Configures if needed and builds the targets; one that cannot be built stops no other.
 
@@ -339,8 +346,18 @@ def build(
     if not targets:
         return Built({}, ())
     progress("building", 0, 0)
-    freshen(folder, checkout.root, time.time_ns())
-    reader = NinjaReader(lambda done, total, what: progress(_friendly(what), done, total))
+    started = time.time_ns()
+    freshen(folder, checkout.root, started)
+
+    def step(done: int, total: int, what: str) -> None:
+        progress(_friendly(what), done, total)
+        program = folder / what.rpartition(" ")[2]
+        # ninja says the same of a link that failed, which leaves an older program, or none.
+        if program.parent.name == "bin" and _is_newer(program, started):
+            if not linked(program.name):
+                raise _Enough
+
+    reader = NinjaReader(step)
     command = [
         tool("ninja"),
         "-C",
@@ -351,7 +368,10 @@ def build(
         str(jobs or default_jobs()),
         *targets,
     ]
-    status = _stream(command, checkout.root, reader.feed)
+    try:
+        status = _stream(command, checkout.root, reader.feed)
+    except _Enough:
+        status = 0
     reader.finish()
     failed = [edge for edge in reader.edges if edge.failed]
     warnings = tuple(w for edge in reader.edges for w in diagnostics(edge.text, "warning"))
@@ -372,6 +392,13 @@ def build(
             "`rm -r build` and another try often mend this.",
         )
     return Built(_blame(folder, targets, failed), warnings)
+
+
+def _is_newer(program: Path, than_ns: int) -> bool:
+    try:
+        return program.stat().st_mtime_ns >= than_ns
+    except OSError:
+        return False
 
 
 def _friendly(description: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coursekit import build, overlay, paths, progress, purposes, runner, sources
-from coursekit.catalog import Catalog, Exercise
+from coursekit.catalog import Catalog, Exercise, TestFile
 from coursekit.compiler import Diagnostic
 from coursekit.errors import USAGE, CourseError
 from coursekit.paths import Checkout
@@ -219,6 +219,11 @@ def _thread_sanitized(options: Options, kind: str) -> bool:
     return options.sanitize == "thread" or (not options.sanitize and kind == "stress")
 
 
+def _program(checkout: Checkout, options: Options, test: TestFile) -> runner.Binary:
+    path = build.binary(checkout, options.configuration, test.target)
+    return runner.Binary(path, test.kind, _thread_sanitized(options, test.kind))
+
+
 def _build_and_test(
     checkout: Checkout, catalog: Catalog, subjects: Sequence[_Subject], options: Options, ui: Ui
 ) -> list[Result]:
@@ -234,12 +239,37 @@ def _build_and_test(
         ]
         for s in subjects
     }
+    memory = configuration.folder(checkout) / "course-durations.json"
+    durations = _durations(memory)
+
+    def tested(groups: Sequence[runner.Group]) -> dict[str, list[TestResult]]:
+        ui.progress("testing", 0, 0)
+        return runner.run_groups(
+            groups,
+            lambda done, known, name: ui.progress("tests that have run:", done, known),
+            durations=durations,
+        )
+
+    # Of one exercise the unit tests run as soon as they are built, while the rest still is. When one
+    # fails, that is the answer.
+    early: dict[str, list[TestResult]] = {}
+    alone = subjects[0].exercise if len(subjects) == 1 and not options.test else None
+    units = [test for test in catalog.tests(alone) if test.kind == "unit"] if alone else []
+
+    def linked(target: str) -> bool:
+        for unit in units:
+            if unit.target == target:
+                program = _program(checkout, options, unit)
+                early.update(tested([runner.Group(unit.exercise, ((program,),))]))
+        return all(test.state == "pass" for tests in early.values() for test in tests)
+
     built = build.build(
         checkout,
         configuration,
         [target for each in targets.values() for target in each],
         ui.progress,
         options.jobs,
+        linked,
     )
     groups = []
     results = []
@@ -252,34 +282,26 @@ def _build_and_test(
             continue
         good.append(subject)
         binaries = [
-            runner.Binary(
-                build.binary(checkout, configuration, test.target),
-                test.kind,
-                _thread_sanitized(options, test.kind),
-            )
+            _program(checkout, options, test)
             for test in catalog.tests(exercise)
             if test.target in targets[exercise.id]
         ]
-        units = tuple(b for b in binaries if b.kind == "unit")
+        first = early.get(exercise.id)
+        if first is not None and any(test.state != "pass" for test in first):
+            continue
+        basic = tuple(b for b in binaries if b.kind == "unit" and first is None)
         others = tuple(b for b in binaries if b.kind != "unit")
         # Tests that were asked for by name all run, whatever becomes of the first.
-        stages = (tuple(binaries),) if options.test else (units, others)
+        stages = (tuple(binaries),) if options.test else (basic, others)
         only = frozenset(chosen[exercise.id]) if options.test else None
         groups.append(runner.Group(exercise.id, tuple(stage for stage in stages if stage), only))
-    ui.progress("testing", 0, 0)
-    memory = configuration.folder(checkout) / "course-durations.json"
-    durations = _durations(memory)
-    tests = runner.run_groups(
-        groups,
-        lambda done, known, name: ui.progress("tests that have run:", done, known),
-        durations=durations,
-    )
-    if groups:
+    later = tested(groups)
+    if early or groups:
         memory.write_text(json.dumps(durations), "utf-8")
     for subject in good:
-        results.append(
-            _tested(checkout, catalog, subject, tests[subject.exercise.id], built.warnings, options)
-        )
+        key = subject.exercise.id
+        tests = [*early.get(key, []), *later.get(key, [])]
+        results.append(_tested(checkout, catalog, subject, tests, built.warnings, options))
     return results
 
 

@@ -19,6 +19,8 @@ from typing import Any, Iterator
 
 import pytest
 
+from coursekit import build, paths
+
 COURSEKIT = Path(__file__).resolve().parents[1]
 
 CMAKE = """
@@ -299,6 +301,36 @@ def test_on_ones_own_code_a_broken_need_blocks(tree: Tree) -> None:
 def test_the_reference(tree: Tree) -> None:
     assert tree.states("all", "--solutions") == {"1.1": "pass", "1.2": "pass"}
     assert tree.run("status").stdout.count("not written") == 2  # it is nobody's progress
+
+
+def test_a_build_ends_when_nobody_wants_the_rest(tree: Tree) -> None:
+    configuration = build.Configuration(variant="stopped")
+    folder = tree.root / "build/stopped"
+    linked = []
+
+    def enough(target: str) -> bool:
+        assert (folder / "bin" / target).exists()
+        linked.append(target)
+        return False
+
+    built = build.build(
+        paths.find_checkout(tree.root),
+        configuration,
+        ["beta_test", "beta_stress_test"],
+        lambda what, done, total: None,
+        1,
+        enough,
+    )
+    assert len(linked) == 1 and not built.broken
+    assert len(list((folder / "bin").iterdir())) == 1
+
+
+def test_a_failing_unit_test_is_the_answer(tree: Tree) -> None:
+    tree.learner("beta").write_text(BETA.replace("+ 1", "+ 7"))
+    answer = tree.run("check", "1.2")
+    assert answer.returncode == 1
+    assert "Beta.Works (unit) failed" in answer.stdout
+    assert "not run until these pass: its stress tests" in answer.stdout
 
 
 def test_forbidden_words_fail_with_their_hint(tree: Tree) -> None:
