@@ -20,8 +20,7 @@
 //      These are served in the order in which they came, and nobody overtakes them.
 //   3. When all senders are gone, or after close(), the receiver gets what is in, and then nothing.
 //   4. When the receiver is gone or has closed, nothing is sent any more: senders who wait are
-//   told,
-//      and keep their values. What was in when the receiver went is dropped.
+//      told, and keep their values. What was in when the receiver went is dropped.
 //   5. Who receives a value sees what its sender had done before.
 //
 // A send() that is dropped while it waits may have been served by then, as its value is taken by

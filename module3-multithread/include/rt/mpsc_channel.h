@@ -5,16 +5,15 @@
 // the ring's own steps say whether somebody waits (see its marks). Everything else is behind the
 // mutex.
 //
-//   who waits      first                       then                     else
-//   receiver       stores its waker (mutex)    marks the slot at head   the value has come: takes
-//   it a sender       takes the mutex; if it is   tries once more          it is in: nothing to
-//   wait for
-//                  the first, marks head
-//   who finds a mark
-//   sender         pushed the awaited value    takes the receiver's waker (mutex), and wakes it
-//   receiver       made room                   moves the value of who has waited longest into the
-//                                              ring (mutex), and wakes that sender: its send is
-//                                              done
+//   who waits   first                        then
+//   receiver    stores its waker (mutex)     marks the slot at head; fails if the value has come
+//   a sender    marks head (mutex; only if   tries once more; is done if there is room by now
+//               it is the first)
+//
+//   who finds a mark                what it does
+//   sender: this value was awaited  takes the receiver's waker (mutex), and wakes it
+//   receiver: this room was         moves in the value of who has waited longest (mutex), and wakes
+//                                   that sender: its send is done
 //
 // Thread safety: what is the receiver's, by one thread at a time. The rest by any thread.
 //
@@ -23,10 +22,10 @@
 //      once, or stays with who could not send it.
 //   2. First come, first served among senders who wait, and nobody who comes later overtakes them.
 //   3. Senders wait only while the ring is full, but for moves that are under way.
-//   4. No wake is lost. Wakers are cloned, woken and dropped, and values destroyed, with no lock
-//   held.
-//   5. What was in the channel when the last sender went, or when the receiver closed it, is
-//   received.
+//   4. No wake is lost. Wakers are cloned, woken and dropped, and values destroyed, with no
+//      lock held.
+//   5. What was in the channel when the last sender went, or when the receiver closed it,
+//      is received.
 //   6. When the receiver is gone no value is kept, not even one that was on its way in: it may hold
 //      what somebody waits for.
 #pragma once
@@ -88,7 +87,18 @@ class Channel {
 
   // Sends if there is room, and nobody waits for it.
   TrySend try_send(T& value) {
-    RT_TODO("3.8");
+    switch (current()->ring.try_push(value)) {
+      case Push::kPushed:
+        return TrySend::kSent;
+      case Push::kPushedAndAwaited:
+        wake_receiver();
+        return TrySend::kSent;
+      case Push::kFull:
+        return TrySend::kFull;
+      case Push::kSealed:
+        break;
+    }
+    return TrySend::kClosed;
   }
 
   // Ready with true when the value is in the channel, with false when it is closed: then the value
@@ -146,7 +156,18 @@ class Channel {
   // Ready with the oldest value, or with nothing when the channel is closed and empty. Pending is
   // "empty", and leaves no waker.
   Poll<std::optional<T>> try_recv() {
-    RT_TODO("3.8");
+    while (true) {
+      Segment& segment = *first_.read();
+      typename Ring<T>::Popped popped = segment.ring.try_pop();
+      if (popped.value.has_value()) {
+        if (popped.pusher_waits) move_one_in();
+        return std::move(popped.value);
+      }
+      if (!segment.ring.is_drained()) return kPending;
+      Segment* const next = segment.next_if_sealed();
+      if (next == nullptr) return std::optional<T>();
+      first_.write() = next;
+    }
   }
 
   // The same; but pending leaves the newest waker. `again`: the same future has said pending
@@ -160,7 +181,21 @@ class Channel {
 
   // Nothing is sent from now on; what is in is still received. By either side.
   void close() {
-    RT_TODO("3.8");
+    std::optional<Waker> receiver;
+    {
+      const sync::Lock lock(mutex_);
+      ring().seal();
+      receiver.swap(receiver_waker_.write());
+    }
+    if (receiver.has_value()) std::move(*receiver).wake();
+    while (true) {
+      std::optional<Waker> sender;
+      {
+        const sync::Lock lock(mutex_);
+        if (!take_first_out(sender)) return;
+      }
+      if (sender.has_value()) std::move(*sender).wake();
+    }
   }
 
   void drop_receiver() {
@@ -210,9 +245,18 @@ class Channel {
     if (receiver.has_value()) std::move(*receiver).wake();
   }
 
-  // Yours: what the functions above have in common.
+  // The receiver has made room: the value of who has waited longest goes in. One for each pop.
   void move_one_in() {
     RT_TODO("3.8");
+  }
+
+  // With the mutex held. False if nobody waits.
+  bool take_first_out(std::optional<Waker>& waker) {
+    SendWaiter<T>* const first = waiters_.pop_front();
+    if (first == nullptr) return false;
+    if (waiters_.empty()) ring().nobody_awaits_room();
+    waker.swap(first->waker.write());
+    return true;
   }
 
   // A sender has found the receiver's mark.

@@ -82,7 +82,27 @@ class Notify {
     return word - state_of(word) + state;
   }
 
-  // Yours.
+  // With the mutex held: notifies who has waited longest, and returns its waker; or stores it.
+  std::optional<Waker> notify_first();
+
+  // Takes the notification that is stored, or sees a notify_all() since `calls`.
+  bool try_take(std::uint64_t calls);
+
+  // With the mutex held: the same, and else it joins the queue, and returns false.
+  bool take_or_wait(Notified& notified);
+
+  // Takes one after another out of `reached`, with the mutex, and wakes it without. Those who are
+  // dropped meanwhile take themselves out, with the mutex.
+  void wake_all(WaitList<Notified>& reached);
+
+  // With the mutex held, by whoever has taken a waiter out of a list.
+  void no_longer_waiting_if_empty() noexcept {
+    if (waiters_.empty() && state_of(word_.load(std::memory_order_relaxed)) == kWaiting) {
+      word_.fetch_sub(kWaiting - kEmpty, std::memory_order_relaxed);
+    }
+  }
+
+  static std::optional<Waker> take_waker(Notified& notified);
 
   sync::Atomic<std::uint64_t> word_{kEmpty};
   sync::Mutex mutex_;  // Guards the queue, and what is in a Notified that is in it.
@@ -131,6 +151,36 @@ inline Notify::Notified Notify::notified() noexcept {
   return Notified(*this, calls_of(word_.load(std::memory_order_relaxed)));
 }
 
+inline std::optional<Waker> Notify::notify_first() {
+  RT_TODO("3.7c");
+}
+
+inline bool Notify::try_take(std::uint64_t calls) {
+  RT_TODO("3.7c");
+}
+
+inline bool Notify::take_or_wait(Notified& notified) {
+  RT_TODO("3.7c");
+}
+
+inline std::optional<Waker> Notify::take_waker(Notified& notified) {
+  std::optional<Waker> taken;
+  taken.swap(notified.waker.write());
+  return taken;
+}
+
+inline void Notify::wake_all(WaitList<Notified>& reached) {
+  while (true) {
+    std::optional<Waker> waker;
+    {
+      const sync::Lock lock(mutex_);
+      Notified* const first = reached.pop_front();
+      if (first == nullptr) return;
+      waker = take_waker(*first);
+    }
+    if (waker.has_value()) std::move(*waker).wake();
+  }
+}
 
 static_assert(Future<Notify::Notified>);
 

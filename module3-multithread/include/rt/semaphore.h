@@ -11,9 +11,8 @@
 //   1. Permits are neither lost nor doubled: they are free, or held, or in the hands of one who
 //      waits for more.
 //   2. First come, first served. While somebody waits no permit is free: what comes back goes to
-//   the
-//      first in the queue, also when it is not yet enough for it. So nobody who comes later, and
-//      wants less, overtakes.
+//      the first in the queue, also when it is not yet enough for it. So nobody who comes later,
+//      and wants less, overtakes.
 //   3. An Acquire that is dropped gives back what it has got, and the next in the queue gets it.
 //   4. Wakers are cloned, woken and dropped with no lock held.
 //   5. Who holds permits sees what was done by those who held them before.
@@ -30,9 +29,8 @@
 //   acquire(n), at once      free >= n, 0 waiting   - n
 //   acquire(n), with mutex   otherwise              = 0: it takes all  = 1, and joins the queue
 //   release(n), at once      0 waiting              + n
-//   release(n), with mutex   waiting                = 0: hands over    = 0 when the queue gets
-//   empty,
-//                                                                      and then the rest is free
+//   release(n), with mutex   waiting                = 0: hands over    = 0 at the end of it:
+//                                                                      then the rest is free
 //
 // `waiting` changes with the mutex held only; and it is set exactly while the queue is not empty,
 // whenever the mutex is free.
@@ -91,7 +89,16 @@ class Semaphore {
   // From now on nobody gets a permit, and all who wait are told so. Permits that are held stay
   // valid.
   void close() {
-    RT_TODO("3.7a");
+    // Relaxed: it publishes nothing. Those who wait hear of it through the mutex.
+    word_.fetch_or(kClosed, std::memory_order_relaxed);
+    while (true) {
+      std::optional<Waker> waker;
+      {
+        const sync::Lock lock(mutex_);
+        if (!take_first_out(waker)) return;
+      }
+      if (waker.has_value()) std::move(*waker).wake();
+    }
   }
 
   bool is_closed() const noexcept {
@@ -119,7 +126,22 @@ class Semaphore {
     RT_TODO("3.7a");
   }
 
-  // Yours: what waiting and handing over need.
+  // The same, and else takes what is free and joins the queue for the rest. With the mutex held.
+  Taken take_or_wait(Acquire& acquire);
+
+  // Gives `n` permits to those who wait, in order, and wakes each that has got all it wants. What
+  // nobody waits for is free.
+  void hand_over(std::size_t n) {
+    RT_TODO("3.7a");
+  }
+
+  // Yours, if you want it.
+
+  // With the mutex held: the first in the queue waits no more. False if there was none.
+  bool take_first_out(std::optional<Waker>& waker);
+
+  // With the mutex held, by whoever has taken a waiter out.
+  void no_longer_waiting_if_empty() noexcept;
 
   sync::Atomic<std::uint64_t> word_;
   sync::Mutex mutex_;  // Guards the queue, and what is in an Acquire that is in it.
@@ -204,6 +226,23 @@ inline Semaphore::Acquire Semaphore::acquire(std::size_t n) { return Acquire(*th
 inline std::optional<Semaphore::Permit> Semaphore::try_acquire(std::size_t n) {
   if (try_take(checked(n)) != Taken::kAll) return std::nullopt;
   return Permit(*this, n);
+}
+
+inline Semaphore::Taken Semaphore::take_or_wait(Acquire& acquire) {
+  RT_TODO("3.7a");
+}
+
+inline bool Semaphore::take_first_out(std::optional<Waker>& waker) {
+  Acquire* const first = waiters_.pop_front();
+  if (first == nullptr) return false;
+  waker.swap(first->waker.write());
+  no_longer_waiting_if_empty();
+  return true;
+}
+
+inline void Semaphore::no_longer_waiting_if_empty() noexcept {
+  // Relaxed: whoever waits next sets it again, with the mutex.
+  if (waiters_.empty()) word_.fetch_and(~kWaiting, std::memory_order_relaxed);
 }
 
 

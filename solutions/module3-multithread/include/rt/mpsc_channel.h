@@ -5,16 +5,15 @@
 // the ring's own steps say whether somebody waits (see its marks). Everything else is behind the
 // mutex.
 //
-//   who waits      first                       then                     else
-//   receiver       stores its waker (mutex)    marks the slot at head   the value has come: takes
-//   it a sender       takes the mutex; if it is   tries once more          it is in: nothing to
-//   wait for
-//                  the first, marks head
-//   who finds a mark
-//   sender         pushed the awaited value    takes the receiver's waker (mutex), and wakes it
-//   receiver       made room                   moves the value of who has waited longest into the
-//                                              ring (mutex), and wakes that sender: its send is
-//                                              done
+//   who waits   first                        then
+//   receiver    stores its waker (mutex)     marks the slot at head; fails if the value has come
+//   a sender    marks head (mutex; only if   tries once more; is done if there is room by now
+//               it is the first)
+//
+//   who finds a mark                what it does
+//   sender: this value was awaited  takes the receiver's waker (mutex), and wakes it
+//   receiver: this room was         moves in the value of who has waited longest (mutex), and wakes
+//                                   that sender: its send is done
 //
 // Thread safety: what is the receiver's, by one thread at a time. The rest by any thread.
 //
@@ -23,10 +22,10 @@
 //      once, or stays with who could not send it.
 //   2. First come, first served among senders who wait, and nobody who comes later overtakes them.
 //   3. Senders wait only while the ring is full, but for moves that are under way.
-//   4. No wake is lost. Wakers are cloned, woken and dropped, and values destroyed, with no lock
-//   held.
-//   5. What was in the channel when the last sender went, or when the receiver closed it, is
-//   received.
+//   4. No wake is lost. Wakers are cloned, woken and dropped, and values destroyed, with no
+//      lock held.
+//   5. What was in the channel when the last sender went, or when the receiver closed it,
+//      is received.
 //   6. When the receiver is gone no value is kept, not even one that was on its way in: it may hold
 //      what somebody waits for.
 #pragma once
@@ -87,7 +86,6 @@ class Channel {
 
   // Sends if there is room, and nobody waits for it.
   TrySend try_send(T& value) {
-    // BEGIN SOLUTION 3.8
     switch (current()->ring.try_push(value)) {
       case Push::kPushed:
         return TrySend::kSent;
@@ -100,7 +98,6 @@ class Channel {
         break;
     }
     return TrySend::kClosed;
-    // END SOLUTION
   }
 
   // Ready with true when the value is in the channel, with false when it is closed: then the value
@@ -189,7 +186,6 @@ class Channel {
   // Ready with the oldest value, or with nothing when the channel is closed and empty. Pending is
   // "empty", and leaves no waker.
   Poll<std::optional<T>> try_recv() {
-    // BEGIN SOLUTION 3.8
     while (true) {
       Segment& segment = *first_.read();
       typename Ring<T>::Popped popped = segment.ring.try_pop();
@@ -202,7 +198,6 @@ class Channel {
       if (next == nullptr) return std::optional<T>();
       first_.write() = next;
     }
-    // END SOLUTION
   }
 
   // The same; but pending leaves the newest waker. `again`: the same future has said pending
@@ -225,7 +220,6 @@ class Channel {
 
   // Nothing is sent from now on; what is in is still received. By either side.
   void close() {
-    // BEGIN SOLUTION 3.8
     std::optional<Waker> receiver;
     {
       const sync::Lock lock(mutex_);
@@ -241,7 +235,6 @@ class Channel {
       }
       if (sender.has_value()) std::move(*sender).wake();
     }
-    // END SOLUTION
   }
 
   void drop_receiver() {
@@ -291,13 +284,9 @@ class Channel {
     if (receiver.has_value()) std::move(*receiver).wake();
   }
 
-  // BEGIN SOLUTION 3.8
-  // STUB: // Yours: what the functions above have in common.
-  // STUB: void move_one_in() {
-  // STUB:   RT_TODO("3.8");
-  // STUB: }
   // The receiver has made room: the value of who has waited longest goes in. One for each pop.
   void move_one_in() {
+    // BEGIN SOLUTION 3.8
     std::optional<Waker> sender;
     {
       const sync::Lock lock(mutex_);
@@ -309,6 +298,7 @@ class Channel {
       take_first_out(sender);
     }
     if (sender.has_value()) std::move(*sender).wake();
+    // END SOLUTION
   }
 
   // With the mutex held. False if nobody waits.
@@ -319,7 +309,6 @@ class Channel {
     waker.swap(first->waker.write());
     return true;
   }
-  // END SOLUTION
 
   // A sender has found the receiver's mark.
   void wake_receiver() {

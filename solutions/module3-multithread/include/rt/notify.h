@@ -98,17 +98,7 @@ class Notify {
                                             std::memory_order_relaxed));
       reached.take_all(waiters_);
     }
-    // Those who are dropped now take themselves out of `reached`, with the mutex.
-    while (true) {
-      std::optional<Waker> waker;
-      {
-        const sync::Lock lock(mutex_);
-        Notified* const first = reached.pop_front();
-        if (first == nullptr) return;
-        waker = take_waker(*first);
-      }
-      if (waker.has_value()) std::move(*waker).wake();
-    }
+    wake_all(reached);
     // END SOLUTION
   }
 
@@ -122,8 +112,6 @@ class Notify {
     return word - state_of(word) + state;
   }
 
-  // BEGIN SOLUTION 3.7c
-  // STUB: // Yours.
   // With the mutex held: notifies who has waited longest, and returns its waker; or stores it.
   std::optional<Waker> notify_first();
 
@@ -133,6 +121,10 @@ class Notify {
   // With the mutex held: the same, and else it joins the queue, and returns false.
   bool take_or_wait(Notified& notified);
 
+  // Takes one after another out of `reached`, with the mutex, and wakes it without. Those who are
+  // dropped meanwhile take themselves out, with the mutex.
+  void wake_all(WaitList<Notified>& reached);
+
   // With the mutex held, by whoever has taken a waiter out of a list.
   void no_longer_waiting_if_empty() noexcept {
     if (waiters_.empty() && state_of(word_.load(std::memory_order_relaxed)) == kWaiting) {
@@ -141,7 +133,6 @@ class Notify {
   }
 
   static std::optional<Waker> take_waker(Notified& notified);
-  // END SOLUTION
 
   sync::Atomic<std::uint64_t> word_{kEmpty};
   sync::Mutex mutex_;  // Guards the queue, and what is in a Notified that is in it.
@@ -218,9 +209,8 @@ inline Notify::Notified Notify::notified() noexcept {
   return Notified(*this, calls_of(word_.load(std::memory_order_relaxed)));
 }
 
-// BEGIN SOLUTION 3.7c
-// STUB:
 inline std::optional<Waker> Notify::notify_first() {
+  // BEGIN SOLUTION 3.7c
   Notified* const first = waiters_.pop_front();
   if (first != nullptr) {
     first->by_one_.write() = true;
@@ -233,9 +223,11 @@ inline std::optional<Waker> Notify::notify_first() {
                                       std::memory_order_relaxed)) {
   }
   return std::nullopt;
+  // END SOLUTION
 }
 
 inline bool Notify::try_take(std::uint64_t calls) {
+  // BEGIN SOLUTION 3.7c
   // Acquire: pairs with notify_all(); as in the exchange with notify_one().
   std::uint64_t word = word_.load(std::memory_order_acquire);
   while (calls_of(word) == calls) {
@@ -246,9 +238,11 @@ inline bool Notify::try_take(std::uint64_t calls) {
     }
   }
   return true;
+  // END SOLUTION
 }
 
 inline bool Notify::take_or_wait(Notified& notified) {
+  // BEGIN SOLUTION 3.7c
   std::uint64_t word = kEmpty;
   do {
     if (try_take(notified.calls_)) return true;
@@ -258,6 +252,7 @@ inline bool Notify::take_or_wait(Notified& notified) {
                                         std::memory_order_relaxed));
   waiters_.push_back(notified);
   return false;
+  // END SOLUTION
 }
 
 inline std::optional<Waker> Notify::take_waker(Notified& notified) {
@@ -265,7 +260,19 @@ inline std::optional<Waker> Notify::take_waker(Notified& notified) {
   taken.swap(notified.waker.write());
   return taken;
 }
-// END SOLUTION
+
+inline void Notify::wake_all(WaitList<Notified>& reached) {
+  while (true) {
+    std::optional<Waker> waker;
+    {
+      const sync::Lock lock(mutex_);
+      Notified* const first = reached.pop_front();
+      if (first == nullptr) return;
+      waker = take_waker(*first);
+    }
+    if (waker.has_value()) std::move(*waker).wake();
+  }
+}
 
 static_assert(Future<Notify::Notified>);
 
