@@ -208,6 +208,7 @@ class WorstMoment {
 TEST_F(Join, AnEndBeforeTheWakerIsThereIsNotLost) {
   Handle handle = spawn_waiting();
   scheduler_.run_all();
+  const Waker kept = waker_->clone();  // So that the task's memory stays.
   WorstMoment task([this] { finish(); });
   EXPECT_EQ(poll(handle, task.cx()), "7") << "the task has ended, and will wake nobody any more";
   EXPECT_EQ(task.wakes(), 0);
@@ -219,6 +220,7 @@ TEST_F(Join, AnEndWhileTheWakerIsReplacedIsNotLost) {
   Handle handle = spawn_waiting();
   scheduler_.run_all();
   EXPECT_EQ(poll(handle, joiner_), "pending");
+  const Waker kept = waker_->clone();
   WorstMoment task([this] { finish(); });
   EXPECT_EQ(poll(handle, task.cx()), "7");
   EXPECT_EQ(task.live(), 1);
