@@ -35,11 +35,12 @@ class Countdown {
 
   explicit Countdown(int count) : left_(count) {}
 
+  // The last one touches nothing of this object once poll() may say that it is ready.
   void count() {
-    if (left_.fetch_sub(1) != 1) return;
     std::optional<Waker> waker;
     {
       const rt::sync::Lock lock(mutex_);
+      if (--left_ > 0) return;
       waker.swap(waker_);
     }
     if (waker.has_value()) std::move(*waker).wake();
@@ -47,14 +48,14 @@ class Countdown {
 
   Poll<void> poll(Context& cx) {
     const rt::sync::Lock lock(mutex_);
-    if (left_.load() == 0) return kReady;
+    if (left_ == 0) return kReady;
     waker_.emplace(cx.waker().clone());
     return kPending;
   }
 
  private:
-  std::atomic<int> left_;
   rt::sync::Mutex mutex_;
+  int left_;
   std::optional<Waker> waker_;
 };
 
