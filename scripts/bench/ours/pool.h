@@ -1,0 +1,73 @@
+// Module 3's pool, as the benchmarks see a runtime.
+//
+// What a runtime has to offer here:
+//
+//   Pool pool(workers);               starts it, with sockets and timers
+//   pool.run(make)                    spawns the future that make() gives, on a worker, and waits
+//                                     for it; returns its output
+//   pool.bind()                       a listener on a port of the kernel's choice
+//   Pool::yield_now()                 a future: gives way once
+//
+// spawn(), channels, sleep() and TCP are the same in every module, and not named here.
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "rt/context.h"
+#include "rt/coop.h"
+#include "rt/driver_handle.h"
+#include "rt/future.h"
+#include "rt/io_pool.h"
+#include "rt/poll.h"
+#include "rt/socket_address.h"
+#include "rt/tcp.h"
+
+namespace bench {
+
+class Pool {
+ public:
+  explicit Pool(unsigned workers) : pool_(need(rt::IoPool::create(workers))) {}
+
+  template <class Make>
+  auto run(Make make) {
+    return pool_->block_on(pool_->spawn(make()));
+  }
+
+  rt::TcpListener bind() {
+    const rt::EnterDriver inside(pool_->handle());
+    return need(rt::TcpListener::bind(rt::SocketAddress::loopback(0)));
+  }
+
+  // The module has none of its own: pending once, and woken at once.
+  class [[nodiscard]] YieldNow {
+   public:
+    using Output = void;
+    YieldNow() noexcept {}
+    rt::Poll<void> poll(rt::Context& cx) {
+      if (std::exchange(has_yielded_, true)) return rt::kReady;
+      rt::coop::defer(cx.waker());
+      return rt::kPending;
+    }
+
+   private:
+    bool has_yielded_ = false;
+  };
+  static YieldNow yield_now() { return YieldNow(); }
+
+ private:
+  template <class T>
+  static T need(absl::StatusOr<T> made) {
+    if (made.ok()) return *std::move(made);
+    std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
+    std::exit(1);
+  }
+
+  std::unique_ptr<rt::IoPool> pool_;
+};
+
+}  // namespace bench
