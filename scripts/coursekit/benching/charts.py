@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -13,19 +14,25 @@ _WIDTH = 720
 _ROW = 26
 _LABEL = 190
 _RIGHT = 90
+_LETTERS = 100  # of the smallest text, in one line
 _STYLE = (
-    "text{font:13px system-ui,sans-serif;fill:#333}.head{font-weight:600;font-size:15px}"
+    ".page{fill:#fff}text{font:13px system-ui,sans-serif;fill:#333}.head{font-weight:600;font-size:15px}"
     ".dim{fill:#777}.bar{fill:#9aa5b1}.subject{fill:#2f6fde}.line{stroke:#999}.range{stroke:#333}"
-    "@media(prefers-color-scheme:dark){text{fill:#ddd}.dim{fill:#999}.bar{fill:#5b6672}"
+    "@media(prefers-color-scheme:dark){.page{fill:#1b1f24}text{fill:#ddd}.dim{fill:#999}.bar{fill:#5b6672}"
     ".range{stroke:#ddd}}"
 )
 
 
-def _svg(height: int, parts: Sequence[str]) -> str:
+def _svg(y: int, parts: Sequence[str], machine: str) -> str:
+    """The parts, which end at `y`, and on what it was measured below them."""
+    footer = textwrap.wrap(machine, _LETTERS)
+    said = [_text(10, y + 14 + 18 * row, words, "dim") for row, words in enumerate(footer)]
+    height = y + 8 + 18 * len(footer)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         f'width="{_WIDTH}" height="{height}" role="img">\n<style>{_STYLE}</style>\n'
-        + "\n".join(parts)
+        f'<rect width="{_WIDTH}" height="{height}" class="page"/>\n'
+        + "\n".join([*parts, *said])
         + "\n</svg>\n"
     )
 
@@ -72,8 +79,7 @@ def bars(result: Result, subject: str, machine: str) -> str:
             _text(_LABEL + room * value.high / most + 8, y + 13, number(value.median)),
         ]
         y += _ROW
-    parts.append(_text(10, y + 14, machine, "dim"))
-    return _svg(y + 26, parts)
+    return _svg(y, parts, machine)
 
 
 def ratios(found: Sequence[Result], subject: str, machine: str) -> str:
@@ -100,8 +106,8 @@ def ratios(found: Sequence[Result], subject: str, machine: str) -> str:
             _text(_WIDTH - 10, y + 13, f"× {result.ratio(subject):.2f}", anchor="end"),
         ]
         y += _ROW
-    parts += [_line(centre, 36, centre, y, "line"), _text(10, y + 14, machine, "dim")]
-    return _svg(y + 26, parts)
+    parts.append(_line(centre, 36, centre, y, "line"))
+    return _svg(y, parts, machine)
 
 
 def write(folder: Path, found: Sequence[Result], subject: str, machine: str) -> list[Path]:

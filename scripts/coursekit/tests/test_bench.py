@@ -221,14 +221,14 @@ def test_a_bar_is_as_long_as_its_number() -> None:
     root = xml.etree.ElementTree.fromstring(
         charts.bars(result(SPAWN, ours=100, tokio=200), "ours", "")
     )
-    ours, tokio = (float(e.attrib["width"]) for e in root.iter() if e.tag.endswith("rect"))
+    _, ours, tokio = (float(e.attrib["width"]) for e in root.iter() if e.tag.endswith("rect"))
     assert tokio == pytest.approx(2 * ours, rel=0.01)
 
 
 def test_twice_as_good_lies_left_of_the_line_whatever_the_unit() -> None:
     def edge(found: Result) -> tuple[float, float]:
         root = xml.etree.ElementTree.fromstring(charts.ratios([found], "ours", ""))
-        bar = next(e for e in root.iter() if e.tag.endswith("rect"))
+        _, bar = (e for e in root.iter() if e.tag.endswith("rect"))
         middle = next(e for e in root.iter() if e.tag.endswith("line"))
         return float(bar.attrib["x"]), float(middle.attrib["x1"])
 
