@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,16 @@ from coursekit.errors import ALL_PASS, MACHINE, MENDABLE, CourseError
 from coursekit.paths import Checkout
 
 if TYPE_CHECKING:
+    from coursekit.benching.figures import Result
     from coursekit.benching.peers import Peer
+    from coursekit.benching.rounds import Answer, Measured
+    from coursekit.benching.workloads import Pace, Workload
+    from coursekit.text import Line
     from coursekit.ui import Ui
 
 _QUICK_SECONDS = 42.0  # to begin something
 _QUICK_END = 48.0  # what has not ended by then is given up
+_LOOKING = 5.0  # that it may take to see that all is built
 _LONGEST = 60.0  # that one round of one workload may take
 
 
@@ -59,12 +65,12 @@ def command(
     Tokio. Absolute numbers are this machine's, and of this hour; a ratio says more. Building the
     programs takes minutes the first time; measuring comes after that.
     """
-    from coursekit import build, text, ui
-    from coursekit.benching import charts, figures, machine, peers, programs, table, workloads
-    from coursekit.benching import rounds as turns
+    from coursekit import text, ui
+    from coursekit.benching import charts, figures, machine, peers, workloads
 
     if list_all:
         return _list()
+    called = time.monotonic()
     checkout = paths.find_checkout()
     chosen = workloads.choose(only)
     subject = peers.OURS if checkout.has_solutions else peers.MINE
@@ -73,70 +79,133 @@ def command(
     without = {peer.name: why for peer in others if (why := peers.missing(peer))}
     wanted += [peer for peer in others if peer.name not in without]
     with ui.interface(quiet=as_json) as interface:
-        found, broken = _build(checkout, wanted, interface, build.default_jobs())
-        if "load" in broken:
-            raise CourseError(f"The load generator: {broken['load']}", MACHINE)
-        without |= broken
+        found, broken = _build(checkout, wanted, interface)
         load_before = machine.load()
-        names = [peer.name for peer in wanted if peer.name in found]
-        abilities = {name: programs.has(found[name]) for name in names}
-        pace: workloads.Pace = "quick" if quick else "full"
-        start = time.monotonic()
-
-        def left(seconds: float) -> float:
-            return start + seconds - time.monotonic() if quick else _LONGEST
-
-        measured = turns.measure(
+        wanted = [peer for peer in wanted if peer.name in found]
+        measured = _measure(
+            found,
             chosen,
-            names,
-            lambda peer, workload: workload.asks_for in abilities[peer],
-            lambda peer, workload: programs.run(
-                programs.command(found[peer], found["load"], workload, workers, pace),
-                left(_QUICK_END),
-            ),
+            [peer.name for peer in wanted],
+            interface,
+            workers=workers,
             rounds=rounds or (3 if quick else 5),
-            seconds_left=lambda: left(_QUICK_SECONDS),
-            progress=interface.progress,
+            # Looking whether all is built belongs to the answer; building does not.
+            start=time.monotonic() - min(_LOOKING, time.monotonic() - called),
+            quick=quick,
         )
-    versions = {peer.name: peers.version(peer) for peer in wanted if peer.name in found}
-    described = machine.describe(versions, load_before)
-    results = figures.results(measured.samples, chosen, names)
-    charts_folder = svg or checkout.builds / "bench/charts"
-    written = charts.write(charts_folder, results, subject.name, described)
+    run = _Run(
+        machine.describe({peer.name: peers.version(peer) for peer in wanted}, load_before),
+        machine.is_busy(load_before),
+        figures.results(measured.samples, chosen, [peer.name for peer in wanted]),
+        [peer.name for peer in wanted],
+        subject.name,
+        without | broken,
+        measured,
+    )
+    written = charts.write(
+        svg or checkout.builds / "bench/charts", run.results, run.subject, run.machine
+    )
     if as_json:
-        import json
-
-        click.echo(json.dumps(figures.as_object(described, results, subject.name)))
-        for peer, why in without.items():
-            click.echo(f"Without {peer}: {why}", err=True)
-        for problem in measured.problems:
-            click.echo(problem, err=True)
+        _print_json(run)
     else:
         width = text.width_of(sys.stdout)
-        said = text.prose(described, width)
-        if machine.is_busy(load_before):
-            said += text.prose(
-                "Other programs are busy on this machine: believe the ratios before the numbers.",
-                width,
-                style="yellow",
-            )
-        said += table.lines(results, names, subject.name, width)
-        said += table.notes(without, measured.problems, measured.left_out, width)
-        said += [text.line("")]
+        said = _said(run, width)
         said += text.prose(_what_it_is(measured.rounds, workers, quick), width)
         if written:
             said += text.prose(f"Charts: {checkout.relative(written[0])} and others.", width)
         text.write(said)
-    return ALL_PASS if any(subject.name in result.values for result in results) else MENDABLE
+    has_numbers = any(subject.name in result.values for result in run.results)
+    return ALL_PASS if has_numbers else MENDABLE
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What there is to tell."""
+
+    machine: str
+    busy: bool
+    results: Sequence[Result]
+    peers: Sequence[str]
+    subject: str
+    without: Mapping[str, str]
+    measured: Measured
 
 
 def _build(
-    checkout: Checkout, wanted: Sequence[Peer], interface: Ui, jobs: int
+    checkout: Checkout, wanted: Sequence[Peer], interface: Ui
 ) -> tuple[dict[str, Path], dict[str, str]]:
+    from coursekit import build
     from coursekit.benching import peers
 
+    shop = peers.Shop(checkout, interface.progress, build.default_jobs())
     with paths.exclusive(checkout, "course bench", interface.say):
-        return peers.build_all(peers.Shop(checkout, interface.progress, jobs), wanted)
+        found, broken = peers.build_all(shop, wanted)
+    if "load" in broken:
+        raise CourseError(f"The load for the servers: {broken['load']}", MACHINE)
+    return found, broken
+
+
+def _measure(
+    found: Mapping[str, Path],
+    chosen: Sequence[Workload],
+    names: Sequence[str],
+    interface: Ui,
+    *,
+    workers: int,
+    rounds: int,
+    start: float,
+    quick: bool,
+) -> Measured:
+    from coursekit.benching import programs
+    from coursekit.benching import rounds as turns
+
+    abilities = {name: programs.has(found[name]) for name in names}
+
+    def left(seconds: float) -> float:
+        return start + seconds - time.monotonic() if quick else _LONGEST
+
+    def run(peer: str, workload: Workload) -> Answer:
+        pace: Pace = "quick" if quick else "full"
+        line = programs.command(found[peer], found["load"], workload, workers, pace)
+        return programs.run(line, left(_QUICK_END))
+
+    return turns.measure(
+        chosen,
+        names,
+        lambda peer, workload: workload.asks_for in abilities[peer],
+        run,
+        rounds=rounds,
+        seconds_left=lambda: left(_QUICK_SECONDS),
+        progress=interface.progress,
+    )
+
+
+def _print_json(run: _Run) -> None:
+    import json
+
+    from coursekit.benching import figures
+
+    click.echo(json.dumps(figures.as_object(run.machine, run.results, run.subject)))
+    for peer, why in run.without.items():
+        click.echo(f"Without {peer}: {why}", err=True)
+    for problem in run.measured.problems:
+        click.echo(problem, err=True)
+
+
+def _said(run: _Run, width: int) -> list[Line]:
+    from coursekit import text
+    from coursekit.benching import table
+
+    said = text.prose(run.machine, width)
+    if run.busy:
+        said += text.prose(
+            "Other programs are busy on this machine: believe the ratios before the numbers.",
+            width,
+            style="yellow",
+        )
+    said += table.lines(run.results, run.peers, run.subject, width)
+    said += table.notes(run.without, run.measured.problems, run.measured.left_out, width)
+    return [*said, text.line("")]
 
 
 def _what_it_is(rounds: int, workers: int, quick: bool) -> str:
