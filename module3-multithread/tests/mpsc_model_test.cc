@@ -107,6 +107,29 @@ TEST(MpscModel, WhatIsKnownOfHeadIsKnownToAll) {
   });
 }
 
+// Bug it is here for: a newcomer that finds the room which was made for somebody who waits, in the
+// moment between the two.
+TEST(MpscModel, NobodyOvertakes) {
+  Outcomes seen;
+  check([&seen] {
+    auto [sender, receiver] = mpsc::channel<Value>(1);
+    MODEL_REQUIRE(sender.try_send(Value(0)) == mpsc::TrySend::kSent);
+    testkit::CountingWaker nobody;
+    const rt::Waker waker = nobody.waker();
+    rt::Context cx(waker);
+    mpsc::Send<Value> waits = sender.send(Value(1));
+    MODEL_REQUIRE(waits.poll(cx).is_pending());
+    Thread newcomer([end = sender.clone(), &seen]() mutable {
+      const bool sent = end.try_send(Value(2)) == mpsc::TrySend::kSent;
+      seen.add(sent ? "came last" : "full");
+    });
+    MODEL_REQUIRE(receiver.try_recv().take()->number == 0);
+    MODEL_REQUIRE(receiver.try_recv().take()->number == 1);
+    newcomer.join();
+  });
+  EXPECT_EQ(seen, Outcomes({"came last", "full"}));
+}
+
 // Bug it is here for: a sender that goes at the moment in which it is served.
 TEST(MpscModel, ASenderMayGoWhileItWaits) {
   Outcomes seen;

@@ -325,6 +325,7 @@ TEST(Mpsc, WhatHappensWhileAWakerIsStoredIsNotLost) {
     rt::mpsc::Send<int> sending = ints.send(2);
     EXPECT_TRUE(sending.poll(task.cx()).is_ready() || task.wakes() > 0) << "there was room";
     EXPECT_EQ(ints.take(), "2");
+    EXPECT_EQ(ints.try_send(3), TrySend::kSent) << "nobody waits for room";
   }
   {
     Ints ints(1);
