@@ -88,7 +88,12 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server() {
+    // It ends by itself, and so a profiler around it has the time to write down what it saw.
     ::close(stdin_);
+    for (int i = 0; i < 100; ++i) {
+      if (::waitpid(pid_, nullptr, WNOHANG) == pid_) return;
+      std::this_thread::sleep_for(milliseconds(20));
+    }
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
   }
