@@ -111,12 +111,12 @@ class TaskJoin {
   }
 
   static void detach(void* handle) noexcept {
-    TaskHeader& task = *static_cast<TaskHeader*>(handle);
+    [[maybe_unused]] TaskHeader& task = *static_cast<TaskHeader*>(handle);
     RT_TODO("3.5");
   }
 
   static void abort(void* handle) noexcept {
-    TaskHeader& task = *static_cast<TaskHeader*>(handle);
+    [[maybe_unused]] TaskHeader& task = *static_cast<TaskHeader*>(handle);
     RT_TODO("3.5");
   }
 

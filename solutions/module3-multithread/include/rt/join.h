@@ -135,7 +135,7 @@ class TaskJoin {
   }
 
   static void detach(void* handle) noexcept {
-    TaskHeader& task = *static_cast<TaskHeader*>(handle);
+    [[maybe_unused]] TaskHeader& task = *static_cast<TaskHeader*>(handle);
     // BEGIN SOLUTION 3.5
     JoinState state(task.state.word());
     // Looking first saves the step when the task is complete, and it stays that.
@@ -157,7 +157,7 @@ class TaskJoin {
   }
 
   static void abort(void* handle) noexcept {
-    TaskHeader& task = *static_cast<TaskHeader*>(handle);
+    [[maybe_unused]] TaskHeader& task = *static_cast<TaskHeader*>(handle);
     // BEGIN SOLUTION 3.5
     if (task.state.cancel() == TaskState::Wake::kSchedule) {
       task.scheduler->schedule(TaskRef::from_raw(&task));
