@@ -80,13 +80,15 @@ bool Engine::next_path() {
 
 std::size_t Engine::choose(Choice choice, std::size_t options) {
   const bool is_new = position_ == path_.size();
-  const std::uint64_t now = choice == Choice::kThread && (is_new || options > 1) ? state() : 0;
+  std::uint64_t now = 0;
+  if (choice == Choice::kThread && (is_new || options > 1)) now = state();
   if (is_new && !is_known_ && choice == Choice::kThread && options_.reduction()) {
     const std::size_t running = is_candidate(current_) ? me() : Visited::kNobody;
     // What is known still runs to its end, so that its destructors do.
     is_known_ = !visited_->add(now, running, bound_ - preemptions_);
   }
   if (options == 1 || (is_new && is_known_)) return 0;
+  now = mix(now, self().where.line());
   if (is_new) {
     path_.push_back({choice, static_cast<std::uint8_t>(options), 0, now});
     ++position_;
@@ -96,7 +98,7 @@ std::size_t Engine::choose(Choice choice, std::size_t options) {
   if (step.options == 0) {  // Of a schedule that somebody typed.
     step = {choice, static_cast<std::uint8_t>(options), step.taken, now};
   }
-  if (step.choice != choice || step.options != options || step.state != now ||
+  if (step.choice != choice || step.options != options || step.moment != now ||
       step.taken >= options) {
     fail(Verdict::kNotDeterministic,
          "the scenario is not deterministic: after the same choices it came to another point than "
@@ -109,9 +111,9 @@ std::size_t Engine::choose(Choice choice, std::size_t options) {
 
 // Everything that decides what can follow, but for who runs and how many preemptions are left.
 std::uint64_t Engine::state() const {
-  std::uint64_t hash =
-      mix(static_cast<std::uint64_t>(time_),
-          static_cast<std::uint64_t>((spurious_left_ * 256 + timeouts_left_) * 256 + weak_left_));
+  std::uint64_t hash = mix(
+      static_cast<std::uint64_t>(time_),
+      static_cast<std::uint64_t>((spurious_left_ * 256 + timeouts_left_) * 256 + failures_left_));
   for (int i = 0; i < started_; ++i) {
     const ModelThread& thread = threads_[static_cast<std::size_t>(i)];
     hash = mix(hash, thread.chain);
@@ -135,7 +137,7 @@ void Engine::run_execution() {
   steps_ = preemptions_ = 0;
   spurious_left_ = options_.spurious_wakeups();
   timeouts_left_ = options_.timeouts();
-  weak_left_ = options_.weak_failures();
+  failures_left_ = options_.needless_failures();
   time_ = 0;
   started_ = 0;
   used_records_ = 0;
@@ -193,8 +195,9 @@ void Engine::fail(Verdict verdict, std::string what, Place place) {
   verdict_ = verdict;
   what_ = std::move(what);
   where_ = place;
+  // What a fiber has left standing is forgotten. Those that have ended stand where they began.
   for (ModelThread& thread : threads_) {
-    if (thread.wait != Wait::kOver) thread.is_fresh = true;
+    if (thread.wait != Wait::kOver || &thread == &self()) thread.is_fresh = true;
   }
   Fiber& mine = *self().fiber;
   switch_fibers(mine, host_);
@@ -223,13 +226,25 @@ void Engine::destroy_all(std::vector<Local>& locals) {
   }
 }
 
-void* Engine::local(const void* key, bool is_global, void* (*make)(), void (*destroy)(void*)) {
+void* Engine::local(const void* key, bool is_global, void* (*make)(), void (*end)(void*)) {
   std::vector<Local>& locals = !is_running() ? outside_ : is_global ? globals_ : self().locals;
   for (const Local& local : locals) {
-    if (local.key == key) return local.value;
+    if (local.key != key) continue;
+    if (&locals == &globals_) {
+      // [stmt.dcl]: whoever comes to an initialized static comes after its initialization.
+      self().now.join(local.made);
+      self().chain = mix(self().chain, local.chain);
+    }
+    return local.value;
   }
   void* const value = make();
-  locals.push_back({key, value, destroy});
+  Local local{key, value, end, Clock(), 0};
+  if (is_running()) {
+    local.made = self().now;
+    done(kLocal);  // What its maker does from now on is not part of its making.
+    local.chain = self().chain;
+  }
+  locals.push_back(local);
   return value;
 }
 

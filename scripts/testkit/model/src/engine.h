@@ -40,7 +40,7 @@ struct PathStep {
   Choice choice;
   std::uint8_t options;
   std::uint8_t taken;
-  std::uint64_t state;  // When it was made: a replay has to come by the same.
+  std::uint64_t moment;  // The state then, and the line: a replay has to come by the same.
 };
 
 struct Store {
@@ -86,10 +86,13 @@ struct Record {
 enum class Wait : std::uint8_t { kNothing, kMutex, kCondVar, kJoin, kSignal, kOver };
 enum class Woken : std::uint8_t { kNotified, kSpurious, kTimeout };
 
+// A value of a ThreadLocal or a Global.
 struct Local {
   const void* key;
   void* value;
   void (*destroy)(void*);
+  Clock made;  // Everything that happens before its making, and the making.
+  std::uint64_t chain;
 };
 
 struct ModelThread {
@@ -170,7 +173,7 @@ class Engine {
   int start(std::unique_ptr<Body> body, Place place);
   void join(int thread, Place place);
   void yield(Place place);
-  void* local(const void* key, bool is_global, void* (*make)(), void (*destroy)(void*));
+  void* local(const void* key, bool is_global, void* (*make)(), void (*end)(void*));
 
   void note(const std::string& text, Place place);
   [[noreturn]] void fail(Verdict verdict, std::string what, Place place);
@@ -205,6 +208,7 @@ class Engine {
     kLoad,
     kStore,
     kFence,
+    kLocal,
     kWake
   };
 
@@ -290,7 +294,7 @@ class Engine {
   int preemptions_ = 0;
   int spurious_left_ = 0;
   int timeouts_left_ = 0;
-  int weak_left_ = 0;
+  int failures_left_ = 0;
   std::int64_t time_ = 0;
   Fiber host_{Fiber::Host()};
   std::array<ModelThread, Clock::kThreads> threads_;

@@ -329,26 +329,26 @@ bool Engine::compare_exchange(AtomicWord& word, std::uint64_t& expected, std::ui
   point(place);
   Record& record = use(word, place);
   Store& last = record.store(record.stores - 1);
-  Store& store = pick(record, is_seq_cst(failure), &expected);
-  bool fails_for_no_reason = false;
-  if (&store == &last && store.value == expected) {
-    fails_for_no_reason = is_weak && weak_left_ > 0 && choose(Choice::kWeakFailure, 2) == 1;
-    if (!fails_for_no_reason) {
-      if (is_tracing_) {
-        row("CAS ", name(record, place), ": ", value_text(record, expected), " -> ",
-            value_text(record, desired), " (", text_of(success), ")");
-      }
-      read_from(last, success);
-      append(record, desired, success, &last);
-      return true;
-    }
-    --weak_left_;
+  const bool can_succeed = last.value == expected;
+  Store& store = failures_left_ > 0 ? pick(record, is_seq_cst(failure), &expected) : last;
+  bool needless = &store != &last;
+  if (can_succeed && !needless && is_weak && failures_left_ > 0) {
+    needless = choose(Choice::kWeakFailure, 2) == 1;
   }
+  if (can_succeed && !needless) {
+    if (is_tracing_) {
+      row("CAS ", name(record, place), ": ", value_text(record, expected), " -> ",
+          value_text(record, desired), " (", text_of(success), ")");
+    }
+    read_from(last, success);
+    append(record, desired, success, &last);
+    return true;
+  }
+  if (needless) --failures_left_;
   if (is_tracing_) {
     row("CAS ", name(record, place), ": ", value_text(record, expected), " -> ",
         value_text(record, desired), " fails",
-        fails_for_no_reason ? std::string(" for no reason")
-                            : ", reads " + value_text(record, store.value),
+        store.value == expected ? " for no reason" : ", reads " + value_text(record, store.value),
         " (", text_of(failure), ")", missed(record, store));
   }
   expected = store.value;

@@ -73,20 +73,23 @@ std::string word_locked(const std::string& line) {
 
 // ---- the table ----
 
-// `text` in lines of at most `room`, broken at spaces, the second and later ones indented.
+// `text` in lines of at most `room`, broken at spaces, the second and later ones indented. A word
+// that is longer than a line is broken too.
 std::vector<std::string> wrapped(const std::string& text, std::size_t room) {
   std::vector<std::string> lines;
   std::string line;
   for (std::size_t at = 0; at < text.size();) {
-    std::size_t end = text.find(' ', at);
-    if (end == std::string::npos) end = text.size();
-    std::string word = text.substr(at, end - at);
+    const std::size_t space = std::min(text.find(' ', at), text.size());
+    std::string word = text.substr(at, space - at);
+    at = space + 1;
     if (!line.empty() && line.size() + 1 + word.size() > room) {
-      lines.push_back(std::exchange(line, "  " + word));
-    } else {
-      line += (line.empty() ? "" : " ") + word;
+      lines.push_back(std::exchange(line, " "));
     }
-    at = end + 1;
+    line += (line.empty() ? "" : " ") + word;
+    while (line.size() > room) {
+      lines.push_back(line.substr(0, room));
+      line = "  " + line.substr(room);
+    }
   }
   lines.push_back(line);
   return lines;
@@ -109,8 +112,9 @@ std::string json_escaped(const std::string& text) {
 }  // namespace
 
 std::string place_text(Place place) {
-  if (place.line() == 0) return "";
   const std::string_view path = place.file_name();
+  // A call from inside the standard library, such as that of emplace_back(), tells nobody anything.
+  if (place.line() == 0 || path.substr(0, 5) == "/usr/") return "";
   return std::string(path.substr(path.rfind('/') + 1)) + ":" + std::to_string(place.line());
 }
 
@@ -217,7 +221,8 @@ bool write_trace(const std::string& path, const std::vector<Row>& rows) {
 std::string Engine::letter(int thread) { return std::string(1, static_cast<char>('A' + thread)); }
 
 std::string Engine::at_place(Place place) {
-  return place.line() == 0 ? "" : " at " + place_text(place);
+  const std::string text = place_text(place);
+  return text.empty() ? "" : " at " + text;
 }
 
 void Engine::add_row(int thread, Place where, std::string text) {

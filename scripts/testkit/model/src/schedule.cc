@@ -4,7 +4,6 @@
 
 #include "engine.h"
 #include "expectations.h"
-#include "report.h"
 
 namespace testkit::model::detail {
 namespace {
@@ -131,7 +130,7 @@ void Engine::deadlock() {
     if (thread.wait == Wait::kOver) continue;
     what += "\n  " + letter(i) + " waits for " + waited_for(thread);
     if (thread.wait != Wait::kJoin) place = thread.where;
-    if (thread.where.line() > 0) what += ", at " + place_text(thread.where);
+    if (const std::string at = at_place(thread.where); !at.empty()) what += "," + at;
   }
   fail(Verdict::kDeadlock, what, place);
 }

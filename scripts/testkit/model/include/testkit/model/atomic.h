@@ -9,8 +9,9 @@
 //      never slips in front of one that was executed earlier.
 //   3. A load may read every store that coherence, happens-before and the order of the seq_cst
 //      operations leave it: the newest, or an older one, of the last eight.
-//   4. A read-modify-write reads the newest store. A compare_exchange that fails is a load.
-//   5. compare_exchange_weak may fail for no reason, as often as Options say.
+//   4. A read-modify-write reads the newest store. A compare_exchange that fails is a load, and may
+//      read an older one; compare_exchange_weak may fail for no reason. Each as often as Options
+//      say.
 #pragma once
 
 #include <atomic>

@@ -50,6 +50,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <ostream>
 #include <set>
 #include <string>
@@ -76,8 +77,9 @@ class Options {
   // How many timed waits of one execution may time out while another thread could go on. When none
   // can, they always do.
   Options& timeouts(int most) noexcept { return set(timeouts_, most); }
-  // How many compare_exchange_weak of one execution may fail for no reason.
-  Options& weak_failures(int most) noexcept { return set(weak_failures_, most); }
+  // How many compare_exchange of one execution may fail without need: by reading an older store
+  // than the newest, or, the weak ones, for no reason.
+  Options& needless_failures(int most) noexcept { return set(needless_failures_, most); }
   // An execution of more steps does not end: a livelock. At most 60,000.
   Options& max_steps(int most) noexcept { return set(max_steps_, most); }
   // A search of more executions is given up, as a failure: the scenario is too large.
@@ -94,7 +96,7 @@ class Options {
   int preemptions() const noexcept { return preemptions_; }
   int spurious_wakeups() const noexcept { return spurious_wakeups_; }
   int timeouts() const noexcept { return timeouts_; }
-  int weak_failures() const noexcept { return weak_failures_; }
+  int needless_failures() const noexcept { return needless_failures_; }
   int max_steps() const noexcept { return max_steps_; }
   std::uint64_t max_executions() const noexcept { return max_executions_; }
   bool reduction() const noexcept { return reduction_; }
@@ -108,7 +110,7 @@ class Options {
   int preemptions_ = 2;
   int spurious_wakeups_ = 1;
   int timeouts_ = 2;
-  int weak_failures_ = 1;
+  int needless_failures_ = 1;
   int max_steps_ = 2'000;
   std::uint64_t max_executions_ = 5'000'000;
   bool reduction_ = true;
@@ -162,8 +164,11 @@ class Scenario {
   template <class F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, Scenario>) Scenario(F&& f)
   noexcept
-      : object_(const_cast<void*>(static_cast<const void*>(&f))),
+      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
         run_([](void* object) { (*static_cast<std::remove_reference_t<F>*>(object))(); }) {}
+  Scenario(void (&function)()) noexcept
+      : object_(reinterpret_cast<void*>(&function)),
+        run_([](void* object) { reinterpret_cast<void (*)()>(object)(); }) {}
   void operator()() const { run_(object_); }
 
  private:
