@@ -21,7 +21,6 @@
 // The idea is Tokio's runtime::task.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -80,7 +79,6 @@ struct OwnedLinks {
   OwnedLinks() noexcept {}
   TaskHeader* next = nullptr;
   TaskHeader* previous = nullptr;
-  std::uint32_t shard = 0;
   bool is_linked = false;
 };
 
