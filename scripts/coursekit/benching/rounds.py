@@ -27,7 +27,7 @@ Run = Callable[[str, Workload], Answer]
 class Measured:
     samples: Samples = field(default_factory=Samples)
     problems: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)  # workloads that no time was left for
+    left_out: list[str] = field(default_factory=list)  # workloads without time for all peers
     rounds: int = 0  # those that were whole
 
 
@@ -51,13 +51,13 @@ def measure(
     for number in range(rounds):
         done = 0
         for workload, able in turns:
-            if seconds_left() <= 0:
-                if number == 0:
-                    measured.left_out.append(workload.name)
-                    continue
-                return measured
             first = number % len(able) if able else 0
             for peer in (*able[first:], *able[:first]):
+                if seconds_left() <= 0:
+                    if number > 0:
+                        return measured
+                    measured.left_out.append(workload.name)
+                    break
                 done += 1
                 if (peer, workload.name) in failed:
                     continue

@@ -300,6 +300,12 @@ def test_when_time_is_up_the_first_round_leaves_things_out() -> None:
     }
 
 
+def test_when_time_is_up_the_next_peer_is_not_begun() -> None:
+    stand_in = Programs()
+    measured = stand_in.measure((SPAWN, CHANNEL), ("ours", "tokio"), 3, seconds=1)
+    assert stand_in.turns == ["spawn ours"] and measured.left_out == ["spawn", "channel"]
+
+
 def test_when_time_is_up_later_rounds_end() -> None:
     stand_in = Programs()
     measured = stand_in.measure((SPAWN, CHANNEL), ("ours",), 9, seconds=3)
