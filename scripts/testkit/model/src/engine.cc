@@ -4,9 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "expectations.h"
-#include "visited.h"
-
 namespace testkit::model::detail {
 namespace {
 
@@ -14,13 +11,9 @@ constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 
 }  // namespace
 
-Engine& Engine::get() {
-  // Never destroyed: a scenario that went wrong leaves threads in it, as they stand.
-  static Engine* const engine = new Engine;
-  return *engine;
-}
+Engine::Engine() = default;
 
-Engine::Engine() : visited_(std::make_unique<Visited>()) {}
+Engine& Engine::make() { return *(instance_ = new Engine); }
 
 Result Engine::explore(const Options& options, const Scenario& scenario) {
   begin_search(options, scenario);
@@ -32,7 +25,8 @@ Result Engine::explore(const Options& options, const Scenario& scenario) {
     if (!was_cut_) break;
   }
   result.executions = executions_;
-  result.states = visited_->size();
+  result.states = visited_.size();
+  expectations_.reset();
   return result;
 }
 
@@ -42,12 +36,13 @@ void Engine::begin_search(const Options& options, const Scenario& scenario) {
   executions_ = 0;
   points_at_unlock_ = wants_points_at_unlock_ = false;
   is_tracing_ = false;
+  expectations_ = std::make_unique<Expectations>();
 }
 
 bool Engine::search() {
   const auto begin = [this] {
     path_.clear();
-    visited_->clear();
+    visited_.clear();
     was_cut_ = false;
   };
   begin();
@@ -80,12 +75,13 @@ bool Engine::next_path() {
 
 std::size_t Engine::choose(Choice choice, std::size_t options) {
   const bool is_new = position_ == path_.size();
+  if (is_new && is_known_) return 0;
   std::uint64_t now = 0;
   if (choice == Choice::kThread && (is_new || options > 1)) now = state();
-  if (is_new && !is_known_ && choice == Choice::kThread && options_.reduction()) {
+  if (is_new && choice == Choice::kThread && options_.reduction()) {
     const std::size_t running = is_candidate(current_) ? me() : Visited::kNobody;
     // What is known still runs to its end, so that its destructors do.
-    is_known_ = !visited_->add(now, running, bound_ - preemptions_);
+    is_known_ = !visited_.add(now, running, bound_ - preemptions_);
   }
   if (options == 1 || (is_new && is_known_)) return 0;
   now = mix(now, self().where.line());
@@ -148,18 +144,14 @@ void Engine::run_execution() {
   rows_.clear();
   pointers_.clear();
 
-  Expectations expectations;
-  expectations_ = &expectations;
+  somebody_yielded_ = false;
+
+  expectations_->begin();
   add_thread(nullptr);
   current_ = 0;
   switch_fibers(host_, *threads_[0].fiber);
   current_ = -1;
-  expectations_ = nullptr;
-  if (verdict_ == Verdict::kExpectation) {
-    what_ = expectations.message();
-    expectation_file_ = expectations.file();
-    expectation_line_ = expectations.line();
-  }
+  if (verdict_ == Verdict::kExpectation) what_ = expectations_->message();
 }
 
 void Engine::run_thread(void* thread) {
@@ -226,7 +218,7 @@ void Engine::destroy_all(std::vector<Local>& locals) {
   }
 }
 
-void* Engine::local(const void* key, bool is_global, void* (*make)(), void (*end)(void*)) {
+void* Engine::local(const void* key, bool is_global, void* (*begin)(), void (*end)(void*)) {
   std::vector<Local>& locals = !is_running() ? outside_ : is_global ? globals_ : self().locals;
   for (const Local& local : locals) {
     if (local.key != key) continue;
@@ -237,7 +229,7 @@ void* Engine::local(const void* key, bool is_global, void* (*make)(), void (*end
     }
     return local.value;
   }
-  void* const value = make();
+  void* const value = begin();
   Local local{key, value, end, Clock(), 0};
   if (is_running()) {
     local.made = self().now;
@@ -294,16 +286,17 @@ Result Engine::last_result() {
   Result result;
   result.verdict = verdict_;
   result.executions = executions_;
-  result.states = visited_->size();
+  result.states = visited_.size();
   result.preemptions = preemptions_;
   result.what = what_;
-  result.file = verdict_ == Verdict::kExpectation ? expectation_file_ : where_.file_name();
-  result.line =
-      verdict_ == Verdict::kExpectation ? expectation_line_ : static_cast<int>(where_.line());
+  const bool is_expectation = verdict_ == Verdict::kExpectation;
+  result.file = is_expectation ? expectations_->file() : where_.file_name();
+  result.line = is_expectation ? expectations_->line() : static_cast<int>(where_.line());
   for (const PathStep& step : path_) result.schedule += kDigits[step.taken];
   // What follows is all first options.
   while (!result.schedule.empty() && result.schedule.back() == '0') result.schedule.pop_back();
   result.rows = rows_;
+  expectations_.reset();  // From here on GoogleTest hears of failures itself.
   return result;
 }
 

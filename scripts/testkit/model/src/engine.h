@@ -23,8 +23,10 @@
 #include <vector>
 
 #include "clock.h"
+#include "expectations.h"
 #include "fiber.h"
 #include "testkit/model/model.h"
+#include "visited.h"
 
 // Called at each row of a table, with its number: a place for a breakpoint.
 extern "C" void testkit_model_step(int step);
@@ -124,12 +126,11 @@ struct ModelThread {
   std::uint8_t enabled;    // Those that could go on all the time since its last yield.
 };
 
-class Expectations;
-class Visited;
-
 class Engine {
  public:
-  static Engine& get();
+  // Made at its first use and never destroyed: a scenario that went wrong leaves threads in it, as
+  // they stand.
+  static Engine& get() { return instance_ != nullptr ? *instance_ : make(); }
 
   // True on a model thread, where the rest of these functions may be called.
   bool is_running() const noexcept { return current_ >= 0; }
@@ -173,7 +174,7 @@ class Engine {
   int start(std::unique_ptr<Body> body, Place place);
   void join(int thread, Place place);
   void yield(Place place);
-  void* local(const void* key, bool is_global, void* (*make)(), void (*end)(void*));
+  void* local(const void* key, bool is_global, void* (*begin)(), void (*end)(void*));
 
   void note(const std::string& text, Place place);
   [[noreturn]] void fail(Verdict verdict, std::string what, Place place);
@@ -213,6 +214,7 @@ class Engine {
   };
 
   Engine();
+  static Engine& make();
 
   // engine.cc: the search.
   void begin_search(const Options& options, const Scenario& scenario);
@@ -232,7 +234,7 @@ class Engine {
   void go_on();
   void switch_to(int thread);
   void collect(Choices& options);
-  bool is_candidate(int thread) const noexcept;
+  bool is_candidate(int thread) const noexcept { return (candidates_ >> thread & 1) != 0; }
   bool can_go_on(const ModelThread& thread) const;
   [[noreturn]] void deadlock();
   std::string waited_for(const ModelThread& thread);
@@ -243,13 +245,29 @@ class Engine {
   void end_wait(int thread, Woken woken, std::uint64_t notifier);
 
   // memory.cc: what is read, and what that orders.
-  Record& record_of(const Object& object, Place place);
+  Record& record_of(const Object& object, Place place) {
+    if (object.execution_ == execution_ && object.record_ < used_records_) {
+      Record& record = records_[object.record_];
+      if (record.object == &object && record.is_alive) return record;
+    }
+    no_such_record(object, place);
+  }
+  [[noreturn]] void no_such_record(const Object& object, Place place);
   std::uint32_t index_of(const Record& record) const noexcept {
     return static_cast<std::uint32_t>(&record - records_.data());
   }
-  void check_ordered(Record& record, Place place);
+  void check_ordered(Record& record, Place place) {
+    // [intro.races]: making an object is no atomic operation, not even of an atomic.
+    if (!self().now.covers(record.maker, record.made_at)) not_published(record, place);
+  }
+  [[noreturn]] void not_published(Record& record, Place place);
   [[noreturn]] void race(Record& record, int other, const char* did, const char* does, Place place);
-  void done(std::uint64_t what);
+  // Counts the operation: what it did goes into the chain, and the thread's time goes on, so that
+  // what follows is not published by what this operation published.
+  void done(std::uint64_t what) {
+    self().chain = mix(self().chain, what);
+    ++self().now[me()];
+  }
   std::uint32_t oldest_readable(Record& record, bool by_seq_cst);
   Store& pick(Record& record, bool by_seq_cst, const std::uint64_t* except);
   void read_from(Store& store, std::memory_order order);
@@ -259,9 +277,12 @@ class Engine {
 
   // report.cc: how it is told.
   template <class... Parts>
-  void row(const Parts&... parts) {
-    if (is_tracing_) add_row(current_, self().where, (std::string() + ... + parts));
+  void row(Parts&&... parts) {
+    if (is_tracing_) add_row(current_, self().where, (std::string() + ... + text(parts)));
   }
+  static const char* text(const char* part) { return part; }
+  static const std::string& text(const std::string& part) { return part; }
+  const std::string& text(Record& record) { return name(record, self().where); }
   void add_row(int thread, Place where, std::string text);
   const std::string& name(Record& record, Place place);
   std::string description(Record& record);
@@ -271,6 +292,8 @@ class Engine {
 
   ModelThread& self() { return threads_[static_cast<std::size_t>(current_)]; }
   std::size_t me() const noexcept { return static_cast<std::size_t>(current_); }
+
+  static constinit inline Engine* instance_ = nullptr;
 
   // The search.
   Options options_;
@@ -282,7 +305,7 @@ class Engine {
   std::vector<PathStep> path_;
   std::size_t position_ = 0;
   std::uint64_t executions_ = 0;
-  std::unique_ptr<Visited> visited_;
+  Visited visited_;
 
   // The execution.
   std::uint32_t execution_ = 0;
@@ -290,6 +313,7 @@ class Engine {
   bool is_known_ = false;      // What follows was explored from another prefix: no choice is left.
   std::uint8_t runnable_ = 0;  // Threads that could go on, as bits,
   std::uint8_t candidates_ = 0;  // and those of them whose turn it may be.
+  bool somebody_yielded_ = false;
   int steps_ = 0;
   int preemptions_ = 0;
   int spurious_left_ = 0;
@@ -316,9 +340,7 @@ class Engine {
   Verdict verdict_ = Verdict::kPassed;
   std::string what_;
   Place where_;
-  Expectations* expectations_ = nullptr;
-  std::string expectation_file_;
-  int expectation_line_ = 0;
+  std::unique_ptr<Expectations> expectations_;
   bool is_tracing_ = false;
   std::vector<Row> rows_;
   std::vector<std::uint64_t> pointers_;  // In the order in which the table names them.

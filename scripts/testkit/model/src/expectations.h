@@ -11,7 +11,10 @@ namespace testkit::model::detail {
 
 class Expectations {
  public:
-  // The first failure is what counts. Asked at each step, so it does not look twice at one result.
+  // A new execution: what was said before does not count.
+  void begin() { looked_at_ = results_.size(); }
+
+  // Asked at each step, so it does not look twice at what is no failure.
   bool failed() {
     for (; looked_at_ < results_.size(); ++looked_at_) {
       if (results_.GetTestPartResult(looked_at_).failed()) return true;
@@ -19,7 +22,7 @@ class Expectations {
     return false;
   }
 
-  // REQUIRES: failed().
+  // Of the first failure. REQUIRES: failed().
   std::string message() const { return first().message(); }
   std::string file() const { return first().file_name() == nullptr ? "" : first().file_name(); }
   int line() const { return first().line_number(); }

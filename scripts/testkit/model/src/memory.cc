@@ -127,15 +127,13 @@ void Engine::ended(Object& object) {
   record.ended = self().where;
 }
 
-// REQUIRES: `object` may be dead, or of another execution, or no object any more.
-Record& Engine::record_of(const Object& object, Place place) {
-  if (object.execution_ == execution_ && object.record_ < used_records_) {
+// `object` is dead, or of another execution, or no object any more.
+void Engine::no_such_record(const Object& object, Place place) {
+  if (object.execution_ == execution_ && object.record_ < used_records_ &&
+      records_[object.record_].object == &object) {
     Record& record = records_[object.record_];
-    if (record.object == &object) {
-      if (record.is_alive) return record;
-      fail(Verdict::kUseAfterEnd,
-           description(record) + ", was destroyed by then" + at_place(record.ended), place);
-    }
+    fail(Verdict::kUseAfterEnd,
+         description(record) + ", was destroyed by then" + at_place(record.ended), place);
   }
   if (object.execution_ <= execution_) {
     fail(
@@ -156,9 +154,7 @@ Record& Engine::use(const Object& object, Place place) {
   return record;
 }
 
-void Engine::check_ordered(Record& record, Place place) {
-  // [intro.races]: making an object is no atomic operation, not even of an atomic.
-  if (self().now.covers(record.maker, record.made_at)) return;
+void Engine::not_published(Record& record, Place place) {
   fail(Verdict::kDataRace,
        "data race: " + letter(current_) + " uses " + description(record) +
            ", and nothing orders this after its making by " + letter(record.maker),
@@ -172,14 +168,6 @@ void Engine::race(Record& record, int other, const char* did, const char* does, 
            letter(current_) + " " + does + " it" + at_place(place) +
            "\n  and nothing orders the one before the other",
        place);
-}
-
-// Counts the operation: what it did goes into the chain, and the thread's time goes on, so that
-// what follows is not published by what this operation published.
-void Engine::done(std::uint64_t what) {
-  ModelThread& thread = self();
-  thread.chain = mix(thread.chain, what);
-  ++thread.now[me()];
 }
 
 // ---- atomics ----
@@ -283,8 +271,8 @@ std::uint64_t Engine::load(const AtomicWord& word, std::memory_order order, Plac
   Record& record = use(word, place);
   Store& store = pick(record, is_seq_cst(order), nullptr);
   if (is_tracing_) {
-    row("reads ", name(record, place), ": ", value_text(record, store.value), " (", text_of(order),
-        ")", missed(record, store));
+    row("reads ", record, ": ", value_text(record, store.value), " (", text_of(order), ")",
+        missed(record, store));
   }
   finish_load(store, order);
   return store.value;
@@ -300,7 +288,7 @@ void Engine::store(AtomicWord& word, std::uint64_t value, std::memory_order orde
   point(place);
   Record& record = use(word, place);
   if (is_tracing_) {
-    row("writes ", name(record, place), ": ", value_text(record, value), " (", text_of(order), ")");
+    row("writes ", record, ": ", value_text(record, value), " (", text_of(order), ")");
   }
   append(record, value, order, nullptr);
 }
@@ -315,8 +303,8 @@ std::uint64_t Engine::update(AtomicWord& word, Update how, std::uint64_t operand
   const std::uint64_t old = last.value;
   const std::uint64_t next = updated(how, old, operand, record.shape.bytes);
   if (is_tracing_) {
-    row(verb(how), name(record, place), ": ", value_text(record, old), " -> ",
-        value_text(record, next), " (", text_of(order), ")");
+    row(verb(how), record, ": ", value_text(record, old), " -> ", value_text(record, next), " (",
+        text_of(order), ")");
   }
   read_from(last, order);
   append(record, next, order, &last);
@@ -337,8 +325,8 @@ bool Engine::compare_exchange(AtomicWord& word, std::uint64_t& expected, std::ui
   }
   if (can_succeed && !needless) {
     if (is_tracing_) {
-      row("CAS ", name(record, place), ": ", value_text(record, expected), " -> ",
-          value_text(record, desired), " (", text_of(success), ")");
+      row("CAS ", record, ": ", value_text(record, expected), " -> ", value_text(record, desired),
+          " (", text_of(success), ")");
     }
     read_from(last, success);
     append(record, desired, success, &last);
@@ -346,8 +334,8 @@ bool Engine::compare_exchange(AtomicWord& word, std::uint64_t& expected, std::ui
   }
   if (needless) --failures_left_;
   if (is_tracing_) {
-    row("CAS ", name(record, place), ": ", value_text(record, expected), " -> ",
-        value_text(record, desired), " fails",
+    row("CAS ", record, ": ", value_text(record, expected), " -> ", value_text(record, desired),
+        " fails",
         store.value == expected ? " for no reason" : ", reads " + value_text(record, store.value),
         " (", text_of(failure), ")", missed(record, store));
   }
@@ -381,7 +369,7 @@ void Engine::fence(std::memory_order order, Place place) {
 void Engine::read_cell(const Object& cell, Place place) {
   self().where = place;
   Record& record = use(cell, place);
-  row("reads the cell ", name(record, place));
+  row("reads the cell ", record);
   if (!self().now.covers(static_cast<std::size_t>(record.writer), record.wrote_at)) {
     record.used_where[static_cast<std::size_t>(record.writer)] = record.wrote_where;
     race(record, record.writer, "writes", "reads", place);
@@ -391,7 +379,7 @@ void Engine::read_cell(const Object& cell, Place place) {
 void Engine::write_cell(Object& cell, Place place) {
   self().where = place;
   Record& record = use(cell, place);
-  row("writes the cell ", name(record, place));
+  row("writes the cell ", record);
   for (std::size_t i = 0; i < Clock::kThreads; ++i) {
     if (record.used_at[i] != 0 && !self().now.covers(i, record.used_at[i])) {
       const bool wrote =

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "engine.h"
-#include "expectations.h"
 
 namespace testkit::model::detail {
 namespace {
@@ -27,7 +26,7 @@ void Engine::point(Place place) {
          place);
   }
   go_on();
-  for (int i = 0; i < started_; ++i) {
+  for (int i = 0; i < started_ && somebody_yielded_; ++i) {
     ModelThread& other = threads_[static_cast<std::size_t>(i)];
     if (!other.ever_yielded || i == current_) continue;
     other.just_yielded = false;
@@ -68,7 +67,7 @@ void Engine::collect(Choices& options) {
     if (can_go_on(threads_[static_cast<std::size_t>(i)])) runnable_ |= bit(i);
   }
   candidates_ = runnable_;
-  for (int i = 0; i < started_; ++i) {
+  for (int i = 0; i < started_ && somebody_yielded_; ++i) {
     ModelThread& thread = threads_[static_cast<std::size_t>(i)];
     if (!thread.ever_yielded) continue;
     // What a thread takes away from others by its own steps, such as a lock, does not count.
@@ -102,8 +101,6 @@ void Engine::collect(Choices& options) {
     if (spurious_left_ > 0 && runnable_ != 0) options.add({id, Woken::kSpurious, true});
   }
 }
-
-bool Engine::is_candidate(int thread) const noexcept { return (candidates_ & bit(thread)) != 0; }
 
 bool Engine::can_go_on(const ModelThread& thread) const {
   switch (thread.wait) {
@@ -219,7 +216,7 @@ void Engine::yield(Place place) {
   if (thread.ever_yielded) {
     thread.below |= static_cast<std::uint8_t>(others & thread.enabled & ~thread.scheduled);
   }
-  thread.ever_yielded = thread.just_yielded = true;
+  somebody_yielded_ = thread.ever_yielded = thread.just_yielded = true;
   thread.scheduled = 0;
   thread.enabled = others;
   thread.yielded_at = thread.now[me()];
@@ -254,7 +251,7 @@ void Engine::lock(Object& mutex, Place place) {
 void Engine::take(Record& record) {
   record.owner = current_;
   self().now.join(record.sync);  // [thread.mutex.requirements]: unlock() synchronizes with lock().
-  row("locks ", name(record, self().where));
+  row("locks ", record);
   done(mix(kLock, record.chain));
   record.chain = self().chain;
 }
@@ -280,7 +277,7 @@ bool Engine::try_lock(Object& mutex, Place place) {
     take(record);
     return true;
   }
-  row("cannot lock ", name(record, place));
+  row("cannot lock ", record);
   done(mix(kTryLock, record.chain));
   record.chain = self().chain;
   return false;
@@ -297,7 +294,7 @@ void Engine::unlock(Object& mutex, Place place) {
              ", which it does not hold",
          place);
   }
-  row("unlocks ", name(record, place));
+  row("unlocks ", record);
   give(record);
 }
 
@@ -312,7 +309,7 @@ bool Engine::wait(Object& condition, Object& mutex, bool is_timed, std::int64_t 
     fail(Verdict::kMisuse, "wait() with a mutex that thread " + letter(current_) + " does not hold",
          place);
   }
-  row("waits on ", name(on, place), ", unlocks ", name(held, place));
+  row("waits on ", on, ", unlocks ", held);
   done(mix(kWait, on.chain));
   on.chain = self().chain;
   give(held);
@@ -359,7 +356,7 @@ void Engine::notify(Object& condition, bool all, Place place) {
   for (std::size_t i = 0; i < count && is_tracing_; ++i) {
     woken += (i == 0 ? "wakes " : ", ") + letter(waiting[i]);
   }
-  row("notifies ", name(record, place), ": ", woken.empty() ? "nobody waits" : woken);
+  row("notifies ", record, ": ", woken.empty() ? "nobody waits" : woken);
   done(mix(kNotify, record.chain));
   record.chain = self().chain;
   for (std::size_t i = 0; i < count; ++i) end_wait(waiting[i], Woken::kNotified, record.chain);
