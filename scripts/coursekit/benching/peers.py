@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import build, doctor
+from coursekit import build, doctor, processes
 from coursekit.compiler import NinjaReader, first_error
 from coursekit.errors import USAGE, CourseError
 from coursekit.paths import Checkout
@@ -152,7 +152,7 @@ def build_cxx(shop: Shop, subject: str, targets: Sequence[str]) -> Mapping[str, 
     """Builds the targets, and returns the first error of each that could not be."""
     folder = shop.cmake(subject)
     shop.progress("configuring the benchmarks", 0, 0)
-    configured = _run(
+    status, said = _run(
         [
             build.tool("cmake"),
             "-S",
@@ -166,35 +166,40 @@ def build_cxx(shop: Shop, subject: str, targets: Sequence[str]) -> Mapping[str, 
             f"-DCMAKE_CXX_COMPILER={build.find_compiler('')}",
         ]
     )
-    if configured.returncode != 0:
-        raise build.configure_error(configured.stdout)
+    if status != 0:
+        raise build.configure_error(said)
     broken: dict[str, str] = {}
     for number, target in enumerate(targets, 1):
         shop.progress(f"building {target}", number, len(targets))
-        made = _run([build.tool("ninja"), "-C", str(folder), "-j", str(shop.jobs), target])
-        if made.returncode == 0:
+        status, said = _run([build.tool("ninja"), "-C", str(folder), "-j", str(shop.jobs), target])
+        if status == 0:
             continue
         reader = NinjaReader(lambda done, total, what: None)
-        for raw in made.stdout.splitlines():
+        for raw in said.splitlines():
             reader.feed(raw)
         reader.finish()
         failed = [edge for edge in reader.edges if edge.failed]
-        last = (made.stdout.strip().splitlines() or ["no reason given"])[-1]
+        last = (said.strip().splitlines() or ["no reason given"])[-1]
         broken[target] = first_error(failed).message if failed else last
     return broken
 
 
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Runs a tool in a session of its own, so that its compilers end with us."""
+    process = subprocess.Popen(
         command,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-        check=False,
-        env=build.build_environment(),
+        env=environment or build.build_environment(),
+        start_new_session=True,
     )
+    try:
+        out, _ = process.communicate()
+    finally:
+        if process.poll() is None:
+            processes.end(process)
+    return process.returncode, out.decode("utf-8", "replace")
 
 
 def build_crate(shop: Shop, peer: Peer) -> Path:
@@ -204,19 +209,12 @@ def build_crate(shop: Shop, peer: Peer) -> Path:
     source, copy = shop.checkout.root / "scripts/bench/rust", shop.folder / "rust"
     refresh(source, copy)
     shop.progress(f"building {peer.name}, which takes a minute or two the first time", 0, 0)
-    made = subprocess.run(
+    status, said = _run(
         cargo(copy / peer.name / "Cargo.toml", shop.folder / "cargo", shop.jobs),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-        check=False,
-        cwd=copy,
-        env=cargo_environment(shop.folder / "cargo-home"),
+        cargo_environment(shop.folder / "cargo-home"),
     )
-    if made.returncode != 0:
-        raise NotBuilt(cargo_error(made.stdout))
+    if status != 0:
+        raise NotBuilt(cargo_error(said))
     return shop.folder / "cargo/release" / peer.binary
 
 
