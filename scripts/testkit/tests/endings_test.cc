@@ -1,7 +1,7 @@
 // How each kind of ending looks from outside: the exit code, the events, and the text a reader
 // gets. The endings are those of the tests in acts.cc, each run as the course's runner does it.
 #include <fcntl.h>
-#include <gmock/gmock-matchers.h>
+#include <gmock/gmock-more-matchers.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -5,7 +5,7 @@
 // A module's tests get what rests on the rt/ headers of that module and of those before it.
 #pragma once
 
-#include <gmock/gmock-matchers.h>
+#include <gmock/gmock-more-matchers.h>
 #include <gtest/gtest.h>
 
 #include "testkit/hang.h"

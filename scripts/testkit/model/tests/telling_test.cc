@@ -1,5 +1,5 @@
 // How a failure is told: the table, the schedule that replays it, the trace.
-#include <gmock/gmock.h>
+#include <gmock/gmock-more-matchers.h>
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
