@@ -226,16 +226,19 @@ function(course_test_support flavour)
   endif()
 endfunction()
 
-# model_checker_<flavour>: always optimized, since a test waits for it and not for the scenario. It
-# includes no rt/ header, so one copy serves every test.
+# model_checker_<flavour>: always optimized and never with a sanitizer, since a test waits for it and
+# not for the scenario: it only tells AddressSanitizer of its stacks. It includes no rt/ header, so
+# one copy serves every test.
 function(course_model_checker flavour)
   file(GLOB sources CONFIGURE_DEPENDS "${COURSE_ROOT}/scripts/testkit/model/src/*.cc")
   add_library(model_checker_${flavour} OBJECT EXCLUDE_FROM_ALL ${sources})
-  target_include_directories(model_checker_${flavour}
-    PRIVATE "${COURSE_ROOT}/scripts/testkit/include")
+  target_include_directories(model_checker_${flavour} PRIVATE
+    "${COURSE_ROOT}/scripts/testkit/model/include" "${COURSE_ROOT}/scripts/testkit/include")
   target_compile_options(model_checker_${flavour} PRIVATE -O2)
-  target_link_libraries(model_checker_${flavour}
-    PRIVATE course_flags_${flavour} GTest::gmock GTest::gtest)
+  if(flavour MATCHES "address")
+    target_compile_definitions(model_checker_${flavour} PRIVATE TESTKIT_MODEL_ASAN)
+  endif()
+  target_link_libraries(model_checker_${flavour} PRIVATE course_base GTest::gmock GTest::gtest)
 endfunction()
 
 # --- Targets --------------------------------------------------------------------------------------

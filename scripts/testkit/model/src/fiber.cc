@@ -9,9 +9,11 @@
 #include <cstdlib>
 #include <cstring>
 
-#if defined(__SANITIZE_ADDRESS__)
+// The checker itself may be built without AddressSanitizer for scenarios that are built with it:
+// then it is told by TESTKIT_MODEL_ASAN.
+#if defined(__SANITIZE_ADDRESS__) && !defined(TESTKIT_MODEL_ASAN)
 #define TESTKIT_MODEL_ASAN
-#elif defined(__has_feature)
+#elif defined(__has_feature) && !defined(TESTKIT_MODEL_ASAN)
 #if __has_feature(address_sanitizer)
 #define TESTKIT_MODEL_ASAN
 #endif
