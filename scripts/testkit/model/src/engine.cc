@@ -46,6 +46,7 @@ void Engine::begin_search(const Options& options, const Scenario& scenario) {
   options_ = options;
   scenario_ = &scenario;
   executions_ = 0;
+  visited_.clear();
   points_at_unlock_ = wants_points_at_unlock_ = false;
   is_tracing_ = false;
   expectations_ = std::make_unique<Expectations>();
