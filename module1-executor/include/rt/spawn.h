@@ -10,7 +10,7 @@
 //
 // Invariants
 //   1. A spawned future is polled to its end, or dropped when its runtime is, or when it is
-//   aborted.
+//      aborted.
 //   2. A dropped JoinHandle detaches: the task runs on, and its output is dropped.
 //   3. The joiner gets exactly one of: the output, what the task threw, or Cancelled.
 //

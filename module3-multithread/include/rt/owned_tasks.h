@@ -17,8 +17,8 @@
 //   1. The list has one reference of each task in it. Whoever takes a task out has that reference.
 //   2. A task is taken out once: by release() or by close_and_shutdown_all().
 //   3. Once close_and_shutdown_all() has returned, every task that was ever bound has been told,
-//   and
-//      no task will be bound. That includes those that were spawned by tasks as they were dropped.
+//      and no task will be bound. That includes those that were spawned by tasks as they were
+//      dropped.
 //   4. No lock is held while a task is shut down.
 //
 // The idea is Tokio's runtime::task::OwnedTasks.

@@ -13,8 +13,8 @@
 //   1. Tasks run on the workers, several at once; the future of block_on() on the thread that calls
 //      it. rt::spawn() works in all of them. What a spawned task throws is for its joiner.
 //   2. shutdown() and the destructor return when no worker runs any more and every task was
-//   dropped.
-//      Tasks that are spawned later, or by those that are being dropped, are dropped at once.
+//      dropped. Tasks that are spawned later, or by those that are being dropped, are dropped at
+//      once.
 //   3. A worker looks for events at least once in SharedQueue::kLookInterval polls.
 //
 // The idea is Tokio's multi_thread Runtime.

@@ -17,11 +17,9 @@
 //      destroys nothing: it frees the memory when all else is gone.
 //   2. The future is gone before its joiner is woken, and before what it left is constructed.
 //   3. Nothing that a future throws leaves run(): it is stored for the joiner. (Destructors must
-//   not
-//      throw, here as everywhere.)
+//      not throw, here as everywhere.)
 //   4. Whoever has given a reference away does not look at the task any more: the next line may
-//   find
-//      it freed.
+//      find it freed.
 //
 // Costs: one allocation for a task; see TaskState for the read-modify-writes.
 //

@@ -8,8 +8,7 @@
 //   1. There is one Park for each worker, and it is always the same. It lives as long as this
 //      object, and so may be unparked that long: also when its worker has ended.
 //   2. A Park holds what rt/park.h promises, but for this: of the workers that sleep, one need
-//   bring
-//      the events. The others bring none.
+//      bring the events. The others bring none.
 #pragma once
 
 #include <cstddef>

@@ -81,8 +81,7 @@ class Channel {
 
   std::size_t capacity() const noexcept { return current()->ring.capacity(); }
 
-  // --- The senders'
-  // -------------------------------------------------------------------------------
+  // --- The senders' ---
 
   // Sends if there is room, and nobody waits for it.
   TrySend try_send(T& value) {

@@ -21,8 +21,10 @@
 //   bit        set by              means
 //   kDone      sender, at its end  the value is there; or, if it is not, there will be none
 //   kClosed    receiver's end      nobody will take the value
-//   kRxWaker   receiver            its waker is in its place: neither end writes it now
-//   kTxWaker   sender, in closed() likewise
+//   kRxWaker   receiver            its waker is in its place: the sender may read it there, and
+//   wake
+//                                  it by reference; nobody writes it
+//   kTxWaker   sender, in closed() the same of the sender's waker, which the receiver may read
 //
 //   who does what         one step           and what it finds there decides
 //   send, ~Sender         + kDone            kClosed: the value is the sender's again
@@ -32,7 +34,7 @@
 //   receiver polls        + kRxWaker         kDone: ready after all
 //     with another waker  - kRxWaker first   kDone: ready; the place may be being read. Else the
 //                                            place is the receiver's to write
-//   closed() polls        + kTxWaker         likewise, with kClosed
+//   closed() polls        + kTxWaker         the same, with kClosed in place of kDone
 //
 // The idea is Tokio's sync::oneshot.
 #pragma once

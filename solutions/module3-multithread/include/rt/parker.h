@@ -3,8 +3,7 @@
 //   state       means                                park()               unpark()
 //   kEmpty      no token, and nobody sleeps          -> kParked, sleeps   -> kNotified
 //   kParked     the owner sleeps, or is about to     -                    -> kNotified, wakes it
-//   kNotified   there is a token                     -> kEmpty, returns   stays, and is written
-//   again
+//   kNotified   there is a token                     -> kEmpty, returns   stays; written again
 //
 // Module 1's ThreadParker keeps the token under a mutex, so every unpark() takes the lock. Here the
 // token is one atomic word, and the mutex is for those who sleep, and for those who wake them.

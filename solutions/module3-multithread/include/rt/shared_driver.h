@@ -35,8 +35,7 @@
 //
 // Invariants
 //   1. An unpark() is never lost: the worker's park() in progress ends, or its next returns at
-//   once.
-//      What happened before it is visible after that park().
+//      once. What happened before it is visible after that park().
 //   2. One worker at a time calls the driver's park() and look(). Nobody waits for the driver.
 //   3. The driver is unparked only for a worker that sleeps in it or has just left it, and then at
 //      most once for each sleep. Whom that wakes in its place merely looks for work once more.

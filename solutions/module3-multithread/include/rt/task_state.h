@@ -13,7 +13,8 @@
 //   end_run()       -                -                 -> idle, -1 ref    -
 //    if notified                                       -> scheduled
 //    if cancelled                                      stays, kCancelled
-//   complete(n)     -                -                 -> complete        -
+//   complete(n)     -                -                 -> complete,       -
+//                                                      - join waker
 //   wake_by_ref()   -> scheduled,    nothing           + notified         nothing
 //                      +1 ref
 //   wake_by_value() -> scheduled     -1 ref            + notified, -1 ref -1 ref
@@ -21,7 +22,8 @@
 //                      + cancelled,
 //                      +1 ref
 //   claim()         -> running,      -> running,       + cancelled        nothing
-//                      + cancelled      + cancelled
+//                      + cancelled      still notified,
+//                                       + cancelled
 //
 //   -  never happens      nothing  the word stays as it is, and is written all the same
 //
@@ -30,18 +32,16 @@
 //
 // Invariants
 //   1. At most one thread is between a begin_run() or claim() that gave it the task, and the
-//   end_run()
-//      or complete() that took it back. It alone may touch the future.
+//      end_run() or complete() that took it back. It alone may touch the future.
 //   2. A wake that comes before the end of the task leads to a begin_run() after it: also one while
 //      the task runs. However many come before that, the task is in a queue once.
 //   3. What happened before a wake, also one that finds the task notified already, is visible to
-//   the
-//      poll that follows it.
+//      the poll that follows it.
 //   4. A task that is complete stays complete, and no step asks for it to be scheduled.
 //   5. Each step is one atomic update of the word: between looking and changing nobody comes.
 //
 // Costs, in read-modify-writes (RMW) of the word: one for each step. A task that is ready at its
-// first poll takes two in all from its queue to its end, and one that waits once takes five: of
+// first poll takes two in all from its queue to its end, and one that waits once takes six: of
 // these one is the clone of its waker, and one the wake.
 //
 // The idea is Tokio's runtime::task::state.
