@@ -44,24 +44,27 @@ TEST(ModelReduction, LosesNoOutcomeAtAnyBound) {
 }
 
 TEST(ModelSeededBugs, EachIsFoundAndNothingIsFoundInTheRightOnes) {
-  std::printf("%-18s %-36s %-12s %4s %11s %11s\n", "algorithm", "bug", "verdict", "pre.",
+  std::printf("%-18s %-36s %-10s %4s %10s %10s\n", "algorithm", "bug", "verdict", "pre.",
               "executions", "unreduced");
   for (const Seeded& seeded : seeded_bugs()) {
-    const std::string name = std::string(seeded.algorithm) + ": " + seeded.bug;
-    SCOPED_TRACE(name);
+    SCOPED_TRACE(std::string(seeded.algorithm) + ": " + seeded.bug);
     const bool is_right = seeded.verdict == Verdict::kPassed;
-    const Options options = Options().preemptions(is_right ? 2 : 3).max_steps(300);
+    Options options = Options().preemptions(is_right ? 2 : 3).max_steps(300);
     const Result result = explore(options, seeded.run);
     EXPECT_EQ(result.verdict, seeded.verdict) << result.what;
     EXPECT_EQ(result.preemptions, seeded.preemptions);
-    Options unreduced = options;
-    const Result full = explore(unreduced.reduction(false), seeded.run);
-    std::printf("%-18s %-36s %-12s %4d %11llu %11llu\n", seeded.algorithm, seeded.bug,
+    // Without the reduction, as far as that can be waited for.
+    const Result full = explore(options.reduction(false).max_executions(20'000), seeded.run);
+    const bool has_ended = full.verdict != Verdict::kTooLarge;
+    if (has_ended) {
+      EXPECT_EQ(full.verdict, result.verdict);
+      EXPECT_EQ(full.preemptions, result.preemptions);
+      EXPECT_LE(result.executions, full.executions);
+    }
+    std::printf("%-18s %-36s %-10s %4d %10llu %s%9llu\n", seeded.algorithm, seeded.bug,
                 name_of(result.verdict), result.preemptions,
-                static_cast<unsigned long long>(result.executions),
+                static_cast<unsigned long long>(result.executions), has_ended ? " " : ">",
                 static_cast<unsigned long long>(full.executions));
-    EXPECT_EQ(full.verdict, result.verdict);
-    EXPECT_EQ(full.preemptions, result.preemptions);
   }
 }
 
