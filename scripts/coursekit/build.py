@@ -448,11 +448,17 @@ def _blame(folder: Path, targets: Sequence[str], failed: Sequence[Edge]) -> dict
             edge
             for edge in failed
             if inputs[target].intersection(edge.outputs)
-            or any(Path(output).name == target for output in edge.outputs)
+            or any(_is_of(target, output) for output in edge.outputs)
         ]
         if guilty:
             broken[target] = first_error(guilty)
-    return broken
+    # Whatever cannot be laid at one door is laid at all: nothing that failed is passed over.
+    return broken or {target: first_error(failed) for target in targets}
+
+
+def _is_of(target: str, output: str) -> bool:
+    """Whether it is the target, or one of its objects. (ninja names no object of a library of them.)"""
+    return Path(output).name == target or f"/{target}.dir/" in output
 
 
 def binary(checkout: Checkout, configuration: Configuration, target: str) -> Path:

@@ -35,8 +35,8 @@ class TaskMemory {
     return is_plain() ? ::operator new(size_) : ::operator new(size_, std::align_val_t(align_));
   }
   void deallocate(void* memory) const noexcept {
-    is_plain() ? ::operator delete(memory, size_)
-               : ::operator delete(memory, size_, std::align_val_t(align_));
+    // Without the size: clang 16 knows no sized delete unless told to.
+    is_plain() ? ::operator delete(memory) : ::operator delete(memory, std::align_val_t(align_));
   }
 
  private:
