@@ -51,6 +51,21 @@ template <class T>
 concept Sendable = std::is_object_v<T> && std::is_nothrow_move_constructible_v<T> &&
     std::is_nothrow_destructible_v<T>;
 
+template <class T>
+class Sender;
+template <class T>
+class UnboundedSender;
+template <class T>
+class Receiver;
+
+// The two ends of a channel that holds `capacity` values. Throws std::invalid_argument for 0.
+template <Sendable T>
+std::pair<Sender<T>, Receiver<T>> channel(std::size_t capacity);
+
+// The two ends of a channel that grows, by doubling, from `first_capacity` on.
+template <Sendable T>
+std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel(std::size_t first_capacity = 64);
+
 namespace detail {
 
 // One sender's claim on the channel: the last one that goes closes it.
@@ -141,8 +156,7 @@ class Sender {
   Sender& operator=(Sender&&) noexcept = default;
 
  private:
-  template <Sendable U>
-  friend auto channel(std::size_t capacity);
+  friend std::pair<Sender<T>, Receiver<T>> channel<T>(std::size_t capacity);
   explicit Sender(detail::SenderClaim<T> claim) noexcept : claim_(std::move(claim)) {}
   Sender(const Sender&) = default;
 
@@ -165,8 +179,7 @@ class UnboundedSender {
   UnboundedSender& operator=(UnboundedSender&&) noexcept = default;
 
  private:
-  template <Sendable U>
-  friend auto unbounded_channel(std::size_t first_capacity);
+  friend std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel<T>(std::size_t);
   explicit UnboundedSender(detail::SenderClaim<T> claim) noexcept : claim_(std::move(claim)) {}
   UnboundedSender(const UnboundedSender&) = default;
 
@@ -229,10 +242,8 @@ class Receiver {
   }
 
  private:
-  template <Sendable U>
-  friend auto channel(std::size_t capacity);
-  template <Sendable U>
-  friend auto unbounded_channel(std::size_t first_capacity);
+  friend std::pair<Sender<T>, Receiver<T>> channel<T>(std::size_t capacity);
+  friend std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel<T>(std::size_t);
   explicit Receiver(sync::Arc<detail::Channel<T>> channel) noexcept
       : channel_(std::move(channel)) {}
 
@@ -244,17 +255,15 @@ class Receiver {
   sync::Arc<detail::Channel<T>> channel_;
 };
 
-// The two ends of a channel that holds `capacity` values. Throws std::invalid_argument for 0.
 template <Sendable T>
-auto channel(std::size_t capacity) {
+std::pair<Sender<T>, Receiver<T>> channel(std::size_t capacity) {
   auto shared = sync::Arc<detail::Channel<T>>::make(capacity);
   Sender<T> sender((detail::SenderClaim<T>(shared)));
   return std::pair<Sender<T>, Receiver<T>>(std::move(sender), Receiver<T>(std::move(shared)));
 }
 
-// The two ends of a channel that grows, by doubling, from `first_capacity` on.
 template <Sendable T>
-auto unbounded_channel(std::size_t first_capacity = 64) {
+std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel(std::size_t first_capacity) {
   auto shared = sync::Arc<detail::Channel<T>>::make(first_capacity);
   UnboundedSender<T> sender((detail::SenderClaim<T>(shared)));
   return std::pair<UnboundedSender<T>, Receiver<T>>(std::move(sender),
