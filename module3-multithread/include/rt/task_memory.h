@@ -32,11 +32,17 @@ class TaskMemory {
   // Throws std::bad_alloc. An alignment that operator new has anyway is not asked for: asking makes
   // it slow.
   void* allocate() const {
-    return is_plain() ? ::operator new(size_) : ::operator new(size_, std::align_val_t(align_));
+    if (is_plain()) return ::operator new(size_);
+    return ::operator new(size_, std::align_val_t(align_));
   }
+  // Without the size, since clang 16 has no sized delete unless told to; and not by `?:`, of which
+  // it calls both sides.
   void deallocate(void* memory) const noexcept {
-    // Without the size: clang 16 knows no sized delete unless told to.
-    is_plain() ? ::operator delete(memory) : ::operator delete(memory, std::align_val_t(align_));
+    if (is_plain()) {
+      ::operator delete(memory);
+    } else {
+      ::operator delete(memory, std::align_val_t(align_));
+    }
   }
 
  private:
