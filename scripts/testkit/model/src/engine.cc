@@ -168,6 +168,7 @@ void Engine::run_execution() {
   current_ = 0;
   switch_fibers(host_, *threads_[0].fiber);
   current_ = -1;
+  give_back_deleted();
   if (verdict_ == Verdict::kExpectation) what_ = expectations_->message();
 }
 

@@ -33,6 +33,9 @@ extern "C" void testkit_model_step(int step);
 
 namespace testkit::model::detail {
 
+// heap.cc: frees what the execution that has ended deleted.
+void give_back_deleted() noexcept;
+
 std::uint64_t updated(Update how, std::uint64_t old, std::uint64_t operand, std::size_t bytes);
 
 // What a choice is between.
@@ -132,6 +135,9 @@ class Engine {
   // they stand.
   static Engine& get() { return instance_ != nullptr ? *instance_ : make(); }
 
+  static bool is_running_anywhere() noexcept {
+    return instance_ != nullptr && instance_->is_running();
+  }
   // True on a model thread, where the rest of these functions may be called.
   bool is_running() const noexcept { return current_ >= 0; }
   int current() const noexcept { return current_; }
@@ -176,6 +182,7 @@ class Engine {
   void yield(Place place);
   void* local(const void* key, bool is_global, void* (*begin)(), void (*end)(void*));
 
+  [[noreturn]] void deleted_twice();
   void note(const std::string& text, Place place);
   [[noreturn]] void fail(Verdict verdict, std::string what, Place place);
   Place where() { return self().where; }  // This thread's last operation.

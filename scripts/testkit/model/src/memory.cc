@@ -129,20 +129,22 @@ void Engine::ended(Object& object) {
 
 // `object` is dead, or of another execution, or no object any more.
 void Engine::no_such_record(const Object& object, Place place) {
-  if (object.execution_ == execution_ && object.record_ < used_records_ &&
-      records_[object.record_].object == &object) {
-    Record& record = records_[object.record_];
+  // By its address: what stands in dead memory says nothing.
+  for (std::size_t i = used_records_; i > 0; --i) {
+    Record& record = records_[i - 1];
+    if (record.object != &object) continue;
     fail(Verdict::kUseAfterEnd,
          description(record) + ", was destroyed by then" + at_place(record.ended), place);
   }
-  if (object.execution_ <= execution_) {
-    fail(
-        Verdict::kMisuse,
-        "used in the scenario, and made outside of it: a static or captured object? Each execution "
-        "makes all it uses (rt::sync::Global stands for a static)",
-        place);
-  }
-  fail(Verdict::kUseAfterEnd, "used, and its memory is no such object any more", place);
+  fail(Verdict::kMisuse,
+       "used in the scenario, and made outside of it: a static or captured object? Each execution "
+       "makes all it uses (rt::sync::Global stands for a static)",
+       place);
+}
+
+void Engine::deleted_twice() {
+  fail(Verdict::kUseAfterEnd, "thread " + letter(current_) + " deletes what was deleted before",
+       self().where);
 }
 
 // The record of an object that this thread uses now.

@@ -2,6 +2,7 @@
 // timed waits and yields give it.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -379,6 +380,31 @@ TEST(ModelEnd, UsedAfterwards) {
             }).verdict,
             Verdict::kUseAfterEnd);
 }
+
+#ifndef __SANITIZE_ADDRESS__  // It reports these itself, and ends the process.
+TEST(ModelEnd, UsedAfterItsMemoryWasGivenBack) {
+  EXPECT_EQ(explored([] {
+              Atomic<Atomic<int>*> slot(new Atomic<int>(1));
+              Atomic<int>* const dangling = slot.load();
+              delete slot.load();
+              const auto other = std::make_unique<std::array<char, sizeof *dangling>>();
+              other->fill(1);
+              dangling->store(2);
+            }).verdict,
+            Verdict::kUseAfterEnd);
+}
+
+TEST(ModelEnd, DeletedTwice) {
+  EXPECT_EQ(explored([] {
+              Atomic<int*> slot(new int);
+              const auto drop = [&] { delete slot.load(); };
+              Thread other(drop);
+              other.join();
+              drop();
+            }).verdict,
+            Verdict::kUseAfterEnd);
+}
+#endif
 
 TEST(ModelEnd, DestroyedWhileAnotherMayStillUseIt) {
   // The last to look is not the last to use: the classic of a flag on the waiter's stack.
