@@ -51,22 +51,9 @@ template <class T>
 concept Sendable = std::is_object_v<T> && std::is_nothrow_move_constructible_v<T> &&
     std::is_nothrow_destructible_v<T>;
 
-template <class T>
-class Sender;
-template <class T>
-class UnboundedSender;
-template <class T>
-class Receiver;
-
-// The two ends of a channel that holds `capacity` values. Throws std::invalid_argument for 0.
-template <Sendable T>
-std::pair<Sender<T>, Receiver<T>> channel(std::size_t capacity);
-
-// The two ends of a channel that grows, by doubling, from `first_capacity` on.
-template <Sendable T>
-std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel(std::size_t first_capacity = 64);
-
 namespace detail {
+
+struct MakeEnds;
 
 // One sender's claim on the channel: the last one that goes closes it.
 template <class T>
@@ -156,7 +143,7 @@ class Sender {
   Sender& operator=(Sender&&) noexcept = default;
 
  private:
-  friend std::pair<Sender<T>, Receiver<T>> channel<T>(std::size_t capacity);
+  friend struct detail::MakeEnds;
   explicit Sender(detail::SenderClaim<T> claim) noexcept : claim_(std::move(claim)) {}
   Sender(const Sender&) = default;
 
@@ -179,7 +166,7 @@ class UnboundedSender {
   UnboundedSender& operator=(UnboundedSender&&) noexcept = default;
 
  private:
-  friend std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel<T>(std::size_t);
+  friend struct detail::MakeEnds;
   explicit UnboundedSender(detail::SenderClaim<T> claim) noexcept : claim_(std::move(claim)) {}
   UnboundedSender(const UnboundedSender&) = default;
 
@@ -242,8 +229,7 @@ class Receiver {
   }
 
  private:
-  friend std::pair<Sender<T>, Receiver<T>> channel<T>(std::size_t capacity);
-  friend std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel<T>(std::size_t);
+  friend struct detail::MakeEnds;
   explicit Receiver(sync::Arc<detail::Channel<T>> channel) noexcept
       : channel_(std::move(channel)) {}
 
@@ -255,19 +241,31 @@ class Receiver {
   sync::Arc<detail::Channel<T>> channel_;
 };
 
+namespace detail {
+
+// What the constructors of the ends are private to. (As friends of the ends, channel() and
+// unbounded_channel() would ask whether a T is Sendable while T is not complete yet.)
+struct MakeEnds {
+  template <template <class> class AnySender, class T>
+  static std::pair<AnySender<T>, Receiver<T>> of(std::size_t capacity) {
+    auto shared = sync::Arc<Channel<T>>::make(capacity);
+    AnySender<T> sender((SenderClaim<T>(shared)));
+    return std::pair<AnySender<T>, Receiver<T>>(std::move(sender), Receiver<T>(std::move(shared)));
+  }
+};
+
+}  // namespace detail
+
+// The two ends of a channel that holds `capacity` values. Throws std::invalid_argument for 0.
 template <Sendable T>
 std::pair<Sender<T>, Receiver<T>> channel(std::size_t capacity) {
-  auto shared = sync::Arc<detail::Channel<T>>::make(capacity);
-  Sender<T> sender((detail::SenderClaim<T>(shared)));
-  return std::pair<Sender<T>, Receiver<T>>(std::move(sender), Receiver<T>(std::move(shared)));
+  return detail::MakeEnds::of<Sender, T>(capacity);
 }
 
+// The two ends of a channel that grows, by doubling, from `first_capacity` on.
 template <Sendable T>
-std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel(std::size_t first_capacity) {
-  auto shared = sync::Arc<detail::Channel<T>>::make(first_capacity);
-  UnboundedSender<T> sender((detail::SenderClaim<T>(shared)));
-  return std::pair<UnboundedSender<T>, Receiver<T>>(std::move(sender),
-                                                    Receiver<T>(std::move(shared)));
+std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel(std::size_t first_capacity = 64) {
+  return detail::MakeEnds::of<UnboundedSender, T>(first_capacity);
 }
 
 }  // namespace rt::mpsc
