@@ -163,6 +163,7 @@ void Engine::run_execution() {
 
   somebody_yielded_ = false;
 
+  explores_here_ = true;
   expectations_->begin();
   add_thread(nullptr);
   current_ = 0;

@@ -32,7 +32,7 @@ void* allocate(std::size_t size, std::align_val_t alignment) {
 
 void release(void* memory) noexcept {
   if (memory == nullptr) return;
-  if (!Engine::is_running_anywhere()) return std::free(memory);
+  if (!Engine::is_running_here()) return std::free(memory);
   for (std::size_t i = 0; i < g_count; ++i) {
     if (g_deleted[i] == memory) Engine::get().deleted_twice();
   }

@@ -2,6 +2,7 @@
 // what was read, in the order of the text. An outcome is the list of what was read.
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -357,6 +358,120 @@ void weak_compare_exchange(Outcomes& seen) {
   seen.add(done ? "exchanged" : "failed, and read " + std::to_string(expected));
 }
 
+// A strong one fails only where there is another value.
+void strong_compare_exchange(Outcomes& seen) {
+  Memory m;
+  two([&] { m.x.store(1, kRelaxed); },
+      [&] {
+        int expected = 0;
+        const bool done = m.x.compare_exchange_strong(expected, 5, kRelaxed);
+        seen.add(done ? "exchanged" : "read " + std::to_string(expected));
+      });
+}
+
+// The order of a seq_cst store and a seq_cst fence shows later: only if the fence is first may x be
+// read behind y. `kFenceFirst`: which of the two threads is started first.
+template <bool kFenceFirst>
+void store_against_fence(Outcomes& seen) {
+  Memory m;
+  const auto store = [&] {
+    m.x.store(1, kSeqCst);
+    m.y.store(1, kRelaxed);
+  };
+  const auto look = [&] {
+    fence(kSeqCst);
+    m.r[0] = m.y.load(kRelaxed);
+    m.r[1] = m.x.load(kRelaxed);
+  };
+  if (kFenceFirst) {
+    two(look, store);
+  } else {
+    two(store, look);
+  }
+  seen.add(m.read(2));
+}
+
+// ---- orders that have to be told apart ----
+//
+// Something has happened in one of two orders, and then there is a choice that has nothing to do
+// with it. Whoever takes the two orders for the same state sees only three of the four results.
+
+std::string coin() {
+  Atomic<int> x(0);
+  int expected = 0;
+  return x.compare_exchange_weak(expected, 1, kRelaxed) ? ", heads" : ", tails";
+}
+
+void order_of_stores(Outcomes& seen) {
+  Memory m;
+  two([&] { m.x.store(1, kRelaxed); }, [&] { m.x.store(2, kRelaxed); });
+  seen.add(std::to_string(m.x.load(kRelaxed)) + coin());
+}
+
+void order_of_updates(Outcomes& seen) {
+  Memory m;
+  two([&] { m.x.exchange(1, kRelaxed); }, [&] { m.x.exchange(2, kRelaxed); });
+  seen.add(std::to_string(m.x.load(kRelaxed)) + coin());
+}
+
+void order_of_locks(Outcomes& seen) {
+  Mutex mutex;
+  int last = 0;  // Guarded by the mutex.
+  const auto set = [&](int value) {
+    const Lock lock(mutex);
+    last = value;
+  };
+  two([&] { set(1); }, [&] { set(2); });
+  seen.add(std::to_string(last) + coin());
+}
+
+void order_of_waits(Outcomes& seen) {
+  Mutex mutex;
+  CondVar condition;
+  bool done = false;
+  bool has_waited = false;
+  two(
+      [&] {
+        Lock lock(mutex);
+        while (!done) {
+          has_waited = true;
+          condition.wait(lock);
+        }
+      },
+      [&] {
+        const Lock lock(mutex);
+        done = true;
+        condition.notify_one();
+      });
+  seen.add((has_waited ? "waited" : "went on") + coin());
+}
+
+void order_of_timeouts(Outcomes& seen) {
+  Mutex mutex;
+  CondVar condition;
+  const auto wait = [&](int milliseconds) {
+    Lock lock(mutex);
+    condition.wait_for(lock, std::chrono::milliseconds(milliseconds));
+  };
+  two([&] { wait(1); }, [&] { wait(2); });
+  seen.add(std::to_string(SteadyClock::now().time_since_epoch() / std::chrono::milliseconds(1)) +
+           coin());
+}
+
+void order_of_first_uses(Outcomes& seen) {
+  struct Tag;
+  struct Maker {
+    int thread = this_thread();
+  };
+  Memory m;
+  const auto use = [&] {
+    m.x.fetch_add(0, kRelaxed);  // A point at which the other may go first.
+    static_cast<void>(Global<Maker, Tag>::get());
+  };
+  two(use, use);
+  seen.add(std::to_string(Global<Maker, Tag>::get().thread) + coin());
+}
+
 void store_and_look(Outcomes& seen) {  // "R": a store against a store, a load against a store.
   Memory m;
   two(
@@ -460,6 +575,24 @@ const std::vector<Litmus>& litmus_tests() {
        Outcomes({"exchanged", "read the older"})},
       {"a weak compare_exchange", "it may fail for no reason", &weak_compare_exchange,
        Outcomes({"exchanged", "failed, and read 1"})},
+      {"a strong compare_exchange", "it fails only if the value is another one",
+       &strong_compare_exchange, Outcomes({"exchanged", "read 1"})},
+      {"store against fence", "what comes before a fence in the seq_cst order is seen after it",
+       &store_against_fence<false>, all},
+      {"store against fence, started first", "the same", &store_against_fence<true>, all},
+      {"order of stores", "the modification order", &order_of_stores,
+       Outcomes({"1, heads", "1, tails", "2, heads", "2, tails"})},
+      {"order of updates", "the modification order", &order_of_updates,
+       Outcomes({"1, heads", "1, tails", "2, heads", "2, tails"})},
+      {"order of locks", "what the lock guards", &order_of_locks,
+       Outcomes({"1, heads", "1, tails", "2, heads", "2, tails"})},
+      {"order of waits", "a notify wakes those who wait", &order_of_waits,
+       Outcomes({"waited, heads", "waited, tails", "went on, heads", "went on, tails"})},
+      {"order of timeouts", "a wait that begins later ends later; one may end for no reason",
+       &order_of_timeouts,
+       Outcomes({"1, heads", "1, tails", "2, heads", "2, tails", "3, heads", "3, tails"})},
+      {"order of first uses", "who comes first makes it", &order_of_first_uses,
+       Outcomes({"1, heads", "1, tails", "2, heads", "2, tails"})},
       {"store and look, seq_cst", "the stores and the load are in one order", &store_and_look,
        Outcomes({"01", "11", "12"})},
   };
