@@ -136,7 +136,7 @@ TEST(MpscModel, ASenderMayGoWhileItWaits) {
   check([&seen] {
     auto [sender, receiver] = mpsc::channel<Value>(1);
     MODEL_REQUIRE(sender.try_send(Value(0)) == mpsc::TrySend::kSent);
-    Thread other([&end = sender, &seen] {
+    Thread other([&end = sender] {
       mpsc::Sender<Value> mine = std::move(end);
       testkit::CountingWaker nobody;
       {
