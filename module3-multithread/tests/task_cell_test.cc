@@ -13,12 +13,20 @@
 #include "task_parts.h"
 #include "testkit/testkit.h"
 
+// clang's ThreadSanitizer has an operator new of its own, which nothing can take the place of.
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define TASK_CELL_TEST_COUNTS_NOTHING
+#endif
+#endif
+
 namespace {
 
 std::size_t allocations = 0;
 
 }  // namespace
 
+#ifndef TASK_CELL_TEST_COUNTS_NOTHING
 // Counted. malloc() is still AddressSanitizer's.
 void* operator new(std::size_t size) {
   ++allocations;
@@ -27,6 +35,7 @@ void* operator new(std::size_t size) {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
 
 namespace {
 
@@ -154,7 +163,9 @@ TEST_F(TaskCell, ATaskIsOneAllocation) {
   const std::size_t made = allocations;
   std::move(task.scheduled).run();
   const std::size_t run = allocations;
+#ifndef TASK_CELL_TEST_COUNTS_NOTHING
   EXPECT_EQ(made - before, 1u);
+#endif
   EXPECT_EQ(run - made, 0u) << "to run it, and to keep its output, takes none";
 }
 

@@ -55,9 +55,9 @@ namespace rt {
 namespace detail {
 
 // The handle's steps.
-class JoinState {
+class HandleState {
  public:
-  explicit JoinState(TaskWord& word) noexcept : word_(word) {}
+  explicit HandleState(TaskWord& word) noexcept : word_(word) {}
 
   // What the handle finds.
   enum class Found {

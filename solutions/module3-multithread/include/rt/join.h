@@ -54,9 +54,9 @@ namespace rt {
 namespace detail {
 
 // The handle's steps.
-class JoinState {
+class HandleState {
  public:
-  explicit JoinState(TaskWord& word) noexcept : word_(word) {}
+  explicit HandleState(TaskWord& word) noexcept : word_(word) {}
 
   // What the handle finds.
   enum class Found {
@@ -137,18 +137,18 @@ class TaskJoin {
   static void detach(void* handle) noexcept {
     [[maybe_unused]] TaskHeader& task = *static_cast<TaskHeader*>(handle);
     // BEGIN SOLUTION 3.5
-    JoinState state(task.state.word());
+    HandleState state(task.state.word());
     // Looking first saves the step when the task is complete, and it stays that.
-    const bool is_complete = state.look() == JoinState::Found::kComplete;
-    switch (is_complete ? JoinState::Leave::kComplete : state.leave()) {
-      case JoinState::Leave::kGone:
+    const bool is_complete = state.look() == HandleState::Found::kComplete;
+    switch (is_complete ? HandleState::Leave::kComplete : state.leave()) {
+      case HandleState::Leave::kGone:
         return;
-      case JoinState::Leave::kFree:
+      case HandleState::Leave::kFree:
         return task.vtable->free(task);
-      case JoinState::Leave::kDropWaker:
+      case HandleState::Leave::kDropWaker:
         task.join_waker.write().reset();
         break;
-      case JoinState::Leave::kComplete:
+      case HandleState::Leave::kComplete:
         task.vtable->drop_output(task);
         break;
     }
@@ -171,10 +171,10 @@ class TaskJoin {
   // False when the task is complete. Else its complete() will wake `waker`.
   static bool waits(TaskHeader& task, const Waker& waker) {
     // BEGIN SOLUTION 3.5
-    JoinState state(task.state.word());
-    const JoinState::Found found = state.look();
-    if (found == JoinState::Found::kComplete) return false;
-    if (found == JoinState::Found::kTasksPlace && !state.reclaim()) return false;
+    HandleState state(task.state.word());
+    const HandleState::Found found = state.look();
+    if (found == HandleState::Found::kComplete) return false;
+    if (found == HandleState::Found::kTasksPlace && !state.reclaim()) return false;
     std::optional<Waker>& stored = task.join_waker.write();
     if (!stored.has_value() || !stored->will_wake(waker)) stored = waker.clone();
     if (state.hand_over()) return true;
