@@ -116,7 +116,7 @@ void note(const std::string& text, Place place) {
 }
 
 SteadyClock::time_point SteadyClock::now() noexcept {
-  return time_point(duration(detail::engine().time()));
+  return time_point(duration(detail::engine().read_time()));
 }
 
 // Outside of a scenario there is one thread, so nobody is kept out and nobody waits.

@@ -140,7 +140,11 @@ class Engine {
   // The same, asked by any thread of the system. (The test kit has one that watches for hangs.)
   static bool is_running_here() noexcept { return explores_here_ && instance_->is_running(); }
   int current() const noexcept { return current_; }
-  std::int64_t time() const noexcept { return time_; }
+  // The time. A thread that has read it may go on in another way than one that read an earlier one.
+  std::int64_t read_time() noexcept {
+    if (is_running()) self().chain = mix(self().chain, static_cast<std::uint64_t>(time_));
+    return time_;
+  }
 
   Result explore(const Options& options, const Scenario& scenario);
   // One execution, with its table.

@@ -216,7 +216,7 @@ TEST(ModelCondVar, TimedWaitsTimeOutOrNot) {
 }
 
 TEST(ModelCondVar, WhenNobodyCanGoOnTimePasses) {
-  EXPECT_TRUE(explored([] {
+  EXPECT_TRUE(explore(Options().timeouts(0), [] {
                 Mutex mutex;
                 CondVar condition;
                 Lock lock(mutex);
@@ -240,6 +240,19 @@ TEST(ModelYield, ASpinLoopThatYieldsEnds) {
     b.join();
   });
   EXPECT_TRUE(result.passed()) << result.what;
+}
+
+TEST(ModelYield, ASwitchAtAYieldIsNoPreemption) {
+  Outcomes seen;
+  EXPECT_TRUE(explore(Options().preemptions(0), [&] {
+                Atomic<int> x(0);
+                Thread other([&] { seen.add(std::to_string(x.load())); });
+                x.store(1);
+                yield();
+                x.store(2);
+                other.join();
+              }).passed());
+  EXPECT_EQ(seen, Outcomes({"1"}));  // Whoever yields does not go on before another one.
 }
 
 TEST(ModelYield, TwoThatSpinLetTheThirdGoOn) {

@@ -458,6 +458,26 @@ void order_of_timeouts(Outcomes& seen) {
            coin());
 }
 
+// When a thread has read the clock: before another one's wait timed out, or after.
+void order_of_clock_reads(Outcomes& seen) {
+  Mutex mutex;
+  CondVar condition;
+  Memory m;
+  two(
+      [&] {
+        Lock lock(mutex);
+        condition.wait_for(lock, std::chrono::milliseconds(1));
+      },
+      [&] {
+        const auto now = SteadyClock::now().time_since_epoch();
+        m.x.fetch_add(1, kRelaxed);  // A point at which the other wait may time out.
+        m.r[0] = static_cast<int>(now / std::chrono::milliseconds(1));
+      });
+  if (SteadyClock::now().time_since_epoch() > std::chrono::milliseconds(0)) {
+    seen.add(m.read(1) + coin());
+  }
+}
+
 void order_of_first_uses(Outcomes& seen) {
   struct Tag;
   struct Maker {
@@ -591,6 +611,8 @@ const std::vector<Litmus>& litmus_tests() {
       {"order of timeouts", "a wait that begins later ends later; one may end for no reason",
        &order_of_timeouts,
        Outcomes({"1, heads", "1, tails", "2, heads", "2, tails", "3, heads", "3, tails"})},
+      {"order of clock reads", "the clock goes on when a wait times out", &order_of_clock_reads,
+       Outcomes({"0, heads", "0, tails", "1, heads", "1, tails"})},
       {"order of first uses", "who comes first makes it", &order_of_first_uses,
        Outcomes({"1, heads", "1, tails", "2, heads", "2, tails"})},
       {"store and look, seq_cst", "the stores and the load are in one order", &store_and_look,

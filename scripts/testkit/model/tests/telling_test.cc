@@ -209,6 +209,10 @@ TEST(ModelCheck, AnExpectationInAScenarioIsToldOnceWithItsInterleaving) {
   EXPECT_THAT(text, AllOf(HasSubstr("too late"), HasSubstr("reads x: 1"), Not(HasSubstr("joins"))));
 }
 
+TEST(ModelCheck, SoIsOneAfterTheLastStep) {
+  EXPECT_THAT(failure_of([] { EXPECT_TRUE(false) << "at the end"; }), HasSubstr("at the end"));
+}
+
 TEST(ModelCheck, ATraceIsWrittenWhereItWasAskedFor) {
   const std::string path = testing::TempDir() + "model_trace.json";
   ::setenv("TESTKIT_MODEL_TRACE", path.c_str(), 1);

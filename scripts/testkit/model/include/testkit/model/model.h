@@ -48,6 +48,7 @@
 //   4. Stores more than eight modifications old; more than kMostThreads threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -71,7 +72,7 @@ class Options {
 
   // Up to how many preemptions. kUnbounded: all there are.
   static constexpr int kUnbounded = 100;
-  Options& preemptions(int most) noexcept { return set(preemptions_, most); }
+  Options& preemptions(int most) noexcept { return set(preemptions_, std::min(most, kUnbounded)); }
   // How many waits of one execution may return for no reason.
   Options& spurious_wakeups(int most) noexcept { return set(spurious_wakeups_, most); }
   // How many timed waits of one execution may time out while another thread could go on. When none
@@ -80,8 +81,8 @@ class Options {
   // How many compare_exchange of one execution may fail without need: by reading an older store
   // than the newest, or, the weak ones, for no reason.
   Options& needless_failures(int most) noexcept { return set(needless_failures_, most); }
-  // An execution of more steps does not end: a livelock. At most 60,000.
-  Options& max_steps(int most) noexcept { return set(max_steps_, most); }
+  // An execution of more steps does not end: a livelock. At most 20,000.
+  Options& max_steps(int most) noexcept { return set(max_steps_, std::min(most, 20'000)); }
   // A search of more executions is given up, as a failure: the scenario is too large.
   Options& max_executions(std::uint64_t most) noexcept {
     max_executions_ = most;
