@@ -306,31 +306,37 @@ class WorstMoment {
 // Bug it is here for: no second look once the waker is where it will be found. If it hangs, the
 // waker was cloned with the mutex held.
 TEST(Mpsc, WhatHappensWhileAWakerIsStoredIsNotLost) {
+  // The channel may keep a waker until it goes: so each is made after the task, and goes before it.
+  Ints* channel = nullptr;
   {
+    WorstMoment task([&channel] { EXPECT_EQ(channel->try_send(1), TrySend::kSent); });
     Ints ints(1);
-    WorstMoment task([&ints] { EXPECT_EQ(ints.try_send(1), TrySend::kSent); });
+    channel = &ints;
     rt::mpsc::Recv<int> receiving = ints.ends.second.recv();
     EXPECT_TRUE(receiving.poll(task.cx()).is_ready() || task.wakes() > 0) << "a value came";
   }
   {
+    WorstMoment task([&channel] { channel->drop_sender(); });
     Ints ints(1);
-    WorstMoment task([&ints] { ints.drop_sender(); });
+    channel = &ints;
     rt::mpsc::Recv<int> receiving = ints.ends.second.recv();
     EXPECT_TRUE(receiving.poll(task.cx()).is_ready() || task.wakes() > 0) << "the last one went";
   }
   {
+    WorstMoment task([&channel] { EXPECT_EQ(channel->take(), "1"); });
     Ints ints(1);
+    channel = &ints;
     EXPECT_EQ(ints.try_send(1), TrySend::kSent);
-    WorstMoment task([&ints] { EXPECT_EQ(ints.take(), "1"); });
     rt::mpsc::Send<int> sending = ints.send(2);
     EXPECT_TRUE(sending.poll(task.cx()).is_ready() || task.wakes() > 0) << "there was room";
     EXPECT_EQ(ints.take(), "2");
     EXPECT_EQ(ints.try_send(3), TrySend::kSent) << "nobody waits for room";
   }
   {
+    WorstMoment task([&channel] { channel->close(); });
     Ints ints(1);
+    channel = &ints;
     EXPECT_EQ(ints.try_send(1), TrySend::kSent);
-    WorstMoment task([&ints] { ints.close(); });
     rt::mpsc::Send<int> sending = ints.send(2);
     const Poll<bool> sent = sending.poll(task.cx());
     EXPECT_TRUE(sent.is_ready() || task.wakes() > 0) << "it was closed";

@@ -157,7 +157,7 @@ TEST_F(TaskCell, ATaskIsOneAllocation) {
   spawn(ready());
   scheduler_.run_all();  // What a first task allocates for the trace and the test kit is not meant.
   Body body(ready(), futures_.token());
-  const std::size_t before = allocations;
+  [[maybe_unused]] const std::size_t before = allocations;
   rt::NewTask task =
       rt::TaskCell::create(&body, rt::kFutureVTable<Body>, scheduler_, /*joined=*/true);
   const std::size_t made = allocations;
