@@ -376,9 +376,8 @@ void ring() {
   std::array<std::array<int, Ring::kCapacity>, 2> stolen{};
   std::array<std::size_t, 2> count{};
   int pushed = 0;
-  int refused = 0;
   const auto push = [&] {
-    if (!ring.push(++pushed)) ++refused, taken[static_cast<std::size_t>(pushed)] = 1;
+    if (!ring.push(++pushed)) taken[static_cast<std::size_t>(pushed)] = 1;  // It was full.
   };
   const auto pop = [&] {
     const int value = ring.pop();
