@@ -39,6 +39,8 @@ _AT_HOME = (
     "scripts/coursekit/commands/stubs.py",
     "scripts/coursekit/commands/grade.py",
     "scripts/coursekit/grade",
+    "scripts/testkit/model/tests",
+    "scripts/testkit/model/threads",
     "scripts/testkit/tests",
     "scripts/testkit/CMakeLists.txt",
 )
