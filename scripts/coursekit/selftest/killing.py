@@ -32,11 +32,10 @@ def killed(bench: Bench) -> Iterator[Outcome]:
         for kind, _ in TEST_SUFFIXES:
             yield from _attack(bench, survivors, kind, cxx, results)
             survivors = [mutant for mutant in survivors if judge(mutant, results[mutant.name])[0]]
-    killers = {mutant.name: judge(mutant, results[mutant.name]) for mutant in everything}
     by_threads = _with_threads(bench, everything, results) if bench.thread_rounds else {}
     rows = []
     for mutant in everything:
-        problem, killer = killers[mutant.name]
+        problem, killer = judge(mutant, results[mutant.name])
         beside = by_threads.get(mutant.name, "")
         rows.append((mutant.exercise, mutant.name, f"{killer or 'SURVIVED'}{beside}"))
         yield Outcome(mutant.name, problem)
