@@ -22,21 +22,17 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <utility>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rt/driver.h"
 #include "rt/driver_handle.h"
+#include "rt/driver_parks.h"
 #include "rt/future.h"
-#include "rt/park.h"
-#include "rt/shared_driver.h"
 #include "rt/shared_pool.h"
 #include "rt/spawn.h"
-#include "rt/worker_parks.h"
 
 namespace rt {
 
@@ -88,26 +84,6 @@ class IoPool {
   const DriverHandle& handle() const noexcept { return driver_.handle(); }
 
  private:
-  class DriverParks final : public WorkerParks {
-   public:
-    DriverParks(std::size_t workers, std::unique_ptr<Driver> driver)
-        : driver_(std::move(driver)), shared_(*driver_) {
-      for (std::size_t i = 0; i < workers; ++i) parkers_.emplace_back(shared_);
-    }
-
-    Park& of(std::size_t worker) override { return parkers_[worker]; }
-    void run(absl::FunctionRef<void()> work) override {
-      const EnterDriver inside(driver_->handle());
-      work();
-    }
-    Driver& driver() noexcept { return *driver_; }
-
-   private:
-    const std::unique_ptr<Driver> driver_;
-    SharedDriver shared_;
-    std::deque<DriverParker> parkers_;
-  };
-
   IoPool(std::size_t workers, std::unique_ptr<DriverParks> parks)
       : driver_(parks->driver()), pool_(workers, std::move(parks)) {}
 

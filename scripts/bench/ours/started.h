@@ -1,12 +1,12 @@
-// Module 3's pool, as the benchmarks see a runtime.
+// Started: a runtime of the course, as the benchmarks see one.
 //
 // What a runtime has to offer here:
 //
-//   Pool pool(workers);               starts it, with sockets and timers
-//   pool.run(make)                    spawns the future that make() gives, on a worker, and waits
+//   Started<R> runtime(workers);      starts it, with sockets and timers
+//   runtime.run(make)                 spawns the future that make() gives, on a worker, and waits
 //                                     for it; returns its output
-//   pool.bind()                       a listener on a port of the kernel's choice
-//   Pool::yield_now()                 a future: gives way once
+//   runtime.bind()                    a listener on a port of the kernel's choice
+//   Started<R>::yield_now()           a future: gives way once
 //
 // spawn(), channels, sleep() and TCP are the same in every module, and not named here.
 #pragma once
@@ -22,28 +22,28 @@
 #include "rt/coop.h"
 #include "rt/driver_handle.h"
 #include "rt/future.h"
-#include "rt/io_pool.h"
 #include "rt/poll.h"
 #include "rt/socket_address.h"
 #include "rt/tcp.h"
 
 namespace bench {
 
-class Pool {
+template <class Runtime>  // As rt::IoPool and rt::Runtime.
+class Started {
  public:
-  explicit Pool(unsigned workers) : pool_(need(rt::IoPool::create(workers))) {}
+  explicit Started(unsigned workers) : runtime_(need(Runtime::create(workers))) {}
 
   template <class Make>
   auto run(Make make) {
-    return pool_->block_on(pool_->spawn(make()));
+    return runtime_->block_on(runtime_->spawn(make()));
   }
 
   rt::TcpListener bind() {
-    const rt::EnterDriver inside(pool_->handle());
+    const rt::EnterDriver inside(runtime_->handle());
     return need(rt::TcpListener::bind(rt::SocketAddress::loopback(0)));
   }
 
-  // The module has none of its own: pending once, and woken at once.
+  // The modules have none yet: pending once, and woken at once.
   class [[nodiscard]] YieldNow {
    public:
     using Output = void;
@@ -67,7 +67,7 @@ class Pool {
     std::exit(1);
   }
 
-  std::unique_ptr<rt::IoPool> pool_;
+  std::unique_ptr<Runtime> runtime_;
 };
 
 }  // namespace bench

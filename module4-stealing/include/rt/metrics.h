@@ -1,0 +1,43 @@
+// Metrics: what a runtime has done, in numbers. Each worker counts for itself; whoever asks adds
+// up.
+//
+// Thread safety: a Counter is added to by one thread, its owner, and read by any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "rt/sync.h"
+#include "rt/todo.h"
+
+namespace rt {
+
+// Counts what one thread does.
+class Counter {
+ public:
+  Counter() noexcept = default;
+
+  void add(std::uint64_t n = 1) noexcept {
+    RT_TODO("4.7");
+  }
+
+  std::uint64_t value() const noexcept {
+    RT_TODO("4.7");
+  }
+
+ private:
+  sync::Atomic<std::uint64_t> value_{0};
+};
+
+// What one worker counts.
+struct WorkerCounters {
+  WorkerCounters() noexcept {}
+
+  Counter polls;
+  Counter steals;            // Tasks that it has stolen.
+  Counter steal_operations;  // How often it stole.
+  Counter parks;
+  Counter overflows;  // How often its own queue was full.
+};
+
+}  // namespace rt

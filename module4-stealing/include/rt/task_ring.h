@@ -1,0 +1,71 @@
+// TaskRing: the memory of a worker's queue, which its owner and the thieves share. Given: where
+// things stand, and how the two numbers of the head lie in one word. Who changes what is the
+// business of LocalQueue (4.1), steal (4.2) and overflow (4.3).
+//
+//     slots     | free | t7: being copied | t8: being copied | t9 | t2 | t4 | free |
+//                        ^ steal                              ^ real       ^ tail
+//
+//   tail    where the next task is put. Only the owner changes it.
+//   real    the first task that nobody has taken: where pop() and the next thief take.
+//   steal   the first slot that is not free yet. While a thief copies, it stands behind real: what
+//           lies between is the thief's. When nobody steals, steal == real.
+//
+// Indices count up, and wrap at 2^32; the slot of an index is index % kCapacity. There are many
+// more indices than slots, so that a full ring differs from an empty one, and so that a thief that
+// slept for a whole round of the ring finds that the head is another one.
+//
+// Thread safety: as each field says.
+//
+// Invariants
+//   1. steal <= real <= tail, and tail - steal <= kCapacity, counted modulo 2^32.
+//   2. The ring has the scheduled reference of each task between real and tail; a thief, of those
+//      between steal and real.
+//   3. A slot between steal and tail is written by nobody.
+//
+// The idea is Tokio's runtime::scheduler::multi_thread::queue, and that is Go's.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "rt/sync.h"
+#include "rt/task_header.h"
+
+namespace rt {
+
+struct TaskRing {
+#ifdef RT_MODEL_CHECKED
+  static constexpr std::uint32_t kCapacity = 4;  // So that few steps fill it.
+#else
+  static constexpr std::uint32_t kCapacity = 256;
+#endif
+
+  // Both numbers of the head, which change in one step.
+  struct Head {
+    Head(std::uint32_t s, std::uint32_t r) noexcept : steal(s), real(r) {}
+    bool is_stolen_from() const noexcept { return steal != real; }
+    std::uint32_t steal;
+    std::uint32_t real;
+  };
+  static Head unpack(std::uint64_t word) noexcept {
+    return Head(static_cast<std::uint32_t>(word >> 32), static_cast<std::uint32_t>(word));
+  }
+  static std::uint64_t pack(Head head) noexcept {
+    return std::uint64_t{head.steal} << 32 | head.real;
+  }
+
+  // Empty. `first`: the index of the first task, for tests of the wrap.
+  explicit TaskRing(std::uint32_t first = 0) noexcept
+      : head(pack(Head(first, first))), tail(first) {}
+  TaskRing(const TaskRing&) = delete;
+  TaskRing& operator=(const TaskRing&) = delete;
+
+  sync::Cell<TaskHeader*>& slot(std::uint32_t index) noexcept { return slots[index % kCapacity]; }
+
+  // Head and tail on lines of their own: thieves write the one, and only the owner the other.
+  alignas(64) sync::Atomic<std::uint64_t> head;
+  alignas(64) sync::Atomic<std::uint32_t> tail;
+  std::array<sync::Cell<TaskHeader*>, kCapacity> slots;
+};
+
+}  // namespace rt
