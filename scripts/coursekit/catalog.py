@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterable, Literal, Sequence
 
@@ -108,6 +108,7 @@ class Module:
 class Catalog:
     root: Path
     modules: tuple[Module, ...]
+    left_out: frozenset[str] = frozenset()  # Kinds of tests that are not wanted.
 
     @property
     def exercises(self) -> tuple[Exercise, ...]:
@@ -175,7 +176,15 @@ class Catalog:
         """The exercise's test files that exist, in the order in which to run them."""
         folder = self.root / exercise.module / "tests"
         found = ((kind, folder / (exercise.slug + suffix)) for kind, suffix in TEST_SUFFIXES)
-        return tuple(TestFile(exercise.id, kind, path) for kind, path in found if path.is_file())
+        return tuple(
+            TestFile(exercise.id, kind, path)
+            for kind, path in found
+            if kind not in self.left_out and path.is_file()
+        )
+
+    def without(self, kind: str) -> Catalog:
+        """The same course without its tests of this kind."""
+        return replace(self, left_out=self.left_out | {kind})
 
     def demos(self) -> tuple[Demo, ...]:
         """Every demo. The echo server is in several modules: a shared name gets the module's number."""

@@ -34,13 +34,19 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
     failed: set[str] = set()
     for done in range(0, rounds, _RUNS_IN_A_PROCESS):
         repeats = min(_RUNS_IN_A_PROCESS, rounds - done)
-        groups = [runner.Group(b.path.name, ((replace(b, repeats=repeats),),)) for b in binaries]
+        # A model test does the same each time: once in a process is enough.
+        groups = [
+            runner.Group(
+                b.path.name, ((replace(b, repeats=1 if b.kind == "model" else repeats),),)
+            )
+            for b in binaries
+        ]
         bench.ui.progress("soaking", done, rounds)
         width = runner.usable_cpus() * _TESTS_FOR_EACH_CPU
         for name, results in runner.run_groups(groups, width=width).items():
             for result in results:
                 test = f"{name}: {result.name}"
-                runs[test] = runs.get(test, 0) + repeats
+                runs[test] = runs.get(test, 0) + (1 if result.kind == "model" else repeats)
                 if result.state != "pass" and test not in failed:
                     failed.add(test)  # Said at once: a soak takes long, and may be stopped.
                     yield Outcome(
