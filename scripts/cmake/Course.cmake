@@ -12,8 +12,9 @@ get_filename_component(COURSE_ROOT "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
 set(RT_SUBJECT learner CACHE STRING "Whose code is tested: learner or solutions")
 set(RT_PRIOR solutions CACHE STRING "Where the other exercises' code comes from: solutions or mine")
 set(RT_SANITIZE default CACHE STRING "default, address, address,undefined, thread or none")
+# -g1 has lines and function names: enough for stack traces, at half the time of -g.
+set(RT_DEBUG_INFO -g1 CACHE STRING "What the compiler is told to write for debuggers")
 option(RT_WERROR "Warnings are errors" OFF)
-option(RT_CCACHE "Use ccache where it is installed" OFF)
 option(RT_MUTANTS "Build the wrong solutions too (target mutants)" OFF)
 
 set(RT_COMPILE_ONLY "" CACHE PATH
@@ -57,8 +58,7 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")  # Target names are unique.
-# -g1 has lines and function names: enough for stack traces, at half the time of -g.
-set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1 -fno-omit-frame-pointer")
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 ${RT_DEBUG_INFO} -fno-omit-frame-pointer")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -fno-omit-frame-pointer -DNDEBUG")
 
 find_program(COURSE_LLD ld.lld)
@@ -68,23 +68,6 @@ if(COURSE_LLD)
   check_linker_flag(CXX -fuse-ld=lld COURSE_HAS_LLD)
   if(COURSE_HAS_LLD)
     add_link_options(-fuse-ld=lld)
-  endif()
-endif()
-
-# For those who build the same code again and again: a second build of everything takes a tenth of
-# the time. A learner never compiles the same text twice, and would wait longer each time.
-if(RT_CCACHE)
-  find_program(COURSE_CCACHE ccache)
-  mark_as_advanced(COURSE_CCACHE)
-  if(COURSE_CCACHE)
-    # What ccache has to be told, and the compiler too, before either trusts a precompiled header.
-    set(CMAKE_CXX_COMPILER_LAUNCHER /usr/bin/env
-      CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1 "${COURSE_CCACHE}")
-    if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-      add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
-    else()
-      add_compile_options(-fpch-preprocess)
-    endif()
   endif()
 endif()
 
