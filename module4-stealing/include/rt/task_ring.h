@@ -2,19 +2,36 @@
 // things stand, and how the two numbers of the head lie in one word. Who changes what is the
 // business of LocalQueue (4.1), steal (4.2) and overflow (4.3).
 //
-//     slots     | free | t7: being copied | t8: being copied | t9 | t2 | t4 | free |
-//                        ^ steal                              ^ real       ^ tail
+//              a thief copies      to be taken
+//              .-----^-----.   .--------^--------.
+//      | free |  t7  |  t8  |  t9  |  t2  |  t4  | free |
+//              ^             ^                    ^
+//              steal         real                 tail
 //
 //   tail    where the next task is put. Only the owner changes it.
 //   real    the first task that nobody has taken: where pop() and the next thief take.
 //   steal   the first slot that is not free yet. While a thief copies, it stands behind real: what
 //           lies between is the thief's. When nobody steals, steal == real.
 //
+//   step                    by      only if                          then
+//   ----                    --      -------                          ----
+//   push n                  owner   tail - steal + n <= kCapacity    tail += n
+//   pop                     owner   real != tail                     real += 1, and steal with it
+//                                                                    if the two are equal
+//   a thief claims n        thief   steal == real, real != tail      real += n
+//   the thief has copied    thief   steal != real, and it is his     steal := real
+//   overflow, claim all     owner   steal == real, and no room       steal, real := tail
+//   overflow, put half back owner   right after it                   tail += kCapacity / 2
+//
+// So room is counted from steal, and tasks from real. One thief at a time; the owner never waits
+// for him, and he never waits for the owner.
+//
 // Indices count up, and wrap at 2^32; the slot of an index is index % kCapacity. There are many
 // more indices than slots, so that a full ring differs from an empty one, and so that a thief that
 // slept for a whole round of the ring finds that the head is another one.
 //
-// Thread safety: as each field says.
+// Thread safety: tail is stored and slots are written by the owner only; each change of the head is
+// one compare-and-exchange, by the owner or a thief.
 //
 // Invariants
 //   1. steal <= real <= tail, and tail - steal <= kCapacity, counted modulo 2^32.
@@ -22,7 +39,7 @@
 //      between steal and real.
 //   3. A slot between steal and tail is written by nobody.
 //
-// The idea is Tokio's runtime::scheduler::multi_thread::queue, and that is Go's.
+// The idea is Tokio's runtime::scheduler::multi_thread::queue. Its ancestor is Go's.
 #pragma once
 
 #include <array>
