@@ -1,0 +1,167 @@
+// Every interleaving of workers, of those who spawn and wake from outside, and of the end. One
+// shard, so that the same tasks meet the same locks in each execution.
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "rt/future.h"
+#include "rt/parker.h"
+#include "rt/spawn.h"
+#include "rt/stealing_scheduler.h"
+#include "rt/sync.h"
+#include "rt/task_cell.h"
+#include "rt/waker.h"
+#include "rt/worker_parks.h"
+#include "rt/worker_shared.h"
+#include "testkit/model/model.h"
+#include "testkit/testkit.h"
+
+namespace {
+
+using rt::Context;
+using rt::kPending;
+using rt::kReady;
+using rt::Parker;
+using rt::Poll;
+using rt::poll_fn;
+using rt::StealingScheduler;
+using rt::Waker;
+using rt::sync::Atomic;
+using testkit::model::check;
+using testkit::model::Options;
+using testkit::model::Outcomes;
+using testkit::model::Thread;
+using testkit::model::Tracked;
+
+class Runtime {
+ public:
+  explicit Runtime(std::size_t workers)
+      : scheduler_(new StealingScheduler(workers, std::make_unique<rt::PlainParks>(workers),
+                                         rt::WorkerOptions(), /*shards=*/1)) {}
+  Runtime(const Runtime&) = delete;
+  // When no worker runs any more.
+  ~Runtime() { scheduler_->leave(); }
+
+  StealingScheduler& operator*() { return *scheduler_; }
+  StealingScheduler* operator->() { return scheduler_; }
+
+  template <class F>
+  void spawn(F f) {
+    auto future = poll_fn(std::move(f));
+    rt::NewTask task =
+        rt::TaskCell::create(&future, rt::kFutureVTable<decltype(future)>, *scheduler_, false);
+    scheduler_->spawn(std::move(task.owned), std::move(task.scheduled));
+  }
+
+ private:
+  StealingScheduler* const scheduler_;
+};
+
+// Bug it is here for: a task comes from outside, and is left in the queue while the worker sleeps.
+TEST(RuntimeModel, NoTaskFromOutsideIsLeftWhileTheWorkerSleeps) {
+  check(Options().spurious_wakeups(0), [] {
+    Runtime runtime(1);
+    Parker done;
+    Thread worker([&] { runtime->work(0); });
+    runtime.spawn([&](Context&) -> Poll<void> {
+      done.unpark();
+      return kReady;
+    });
+    done.park();
+    runtime->close();
+    worker.join();
+  });
+}
+
+// Bug it is here for: a task that comes with the end is neither run nor dropped, or both. (Classic
+// bugs 49 and 50.)
+TEST(RuntimeModel, ATaskThatComesWithTheEndIsRunOrDropped) {
+  Outcomes seen;
+  check(Options().spurious_wakeups(0), [&seen] {
+    Runtime runtime(1);
+    bool runs = false;
+    Thread worker([&] { runtime->work(0); });
+    Thread spawner([&] {
+      runtime.spawn([&runs, tracked = Tracked()](Context&) -> Poll<void> {
+        tracked.use();
+        runs = true;
+        return kReady;
+      });
+    });
+    runtime->close();
+    worker.join();
+    spawner.join();
+    MODEL_REQUIRE(runtime->alive() == 0);
+    seen.add(runs ? "run" : "dropped");
+  });
+  EXPECT_EQ(seen, Outcomes({"run", "dropped"}));
+}
+
+// Bug it is here for: two workers end at once, and each takes itself for the last, or neither does.
+TEST(RuntimeModel, OneOfTwoWorkersIsTheLast) {
+  check(Options().spurious_wakeups(0), [] {
+    Runtime runtime(2);
+    runtime->close();
+    runtime.spawn([tracked = Tracked()](Context&) -> Poll<void> {
+      tracked.use();
+      return kReady;
+    });
+    bool was_last[2];
+    Thread other([&] { was_last[1] = runtime->work(1); });
+    was_last[0] = runtime->work(0);
+    other.join();
+    MODEL_REQUIRE(was_last[0] != was_last[1]);
+    MODEL_REQUIRE(runtime->alive() == 0);
+  });
+}
+
+// Bug it is here for: the last worker empties the queue of another one without seeing what that one
+// has put there.
+TEST(RuntimeModel, TheLastWorkerSeesWhatTheOthersHaveLeft) {
+  Outcomes seen;
+  check(Options().spurious_wakeups(0), [&seen] {
+    Runtime runtime(2);
+    runtime.spawn([&](Context&) -> Poll<void> {
+      runtime->close();
+      for (int i = 0; i < 2; ++i) {
+        runtime.spawn([tracked = Tracked()](Context&) -> Poll<void> { return kPending; });
+      }
+      return kReady;
+    });
+    bool was_last[2];
+    Thread other([&] { was_last[1] = runtime->work(1); });
+    was_last[0] = runtime->work(0);
+    other.join();
+    MODEL_REQUIRE(runtime->alive() == 0);
+    seen.add(was_last[0] ? "first" : "second");
+  });
+  EXPECT_EQ(seen, Outcomes({"first", "second"}));
+}
+
+// Bug it is here for: the task is in the queue, and before somebody is unparked for it the task,
+// the runtime and the sleeper are gone.
+TEST(RuntimeModel, AWakeMayRaceWithTheEnd) {
+  check(Options().spurious_wakeups(0), [] {
+    Parker ready;
+    std::optional<Waker> waker;  // Ordered by `ready`.
+    std::optional<Thread> other;
+    {
+      Runtime runtime(1);
+      runtime.spawn([&](Context& cx) -> Poll<void> {
+        if (waker.has_value()) return kReady;
+        waker.emplace(cx.waker().clone());
+        ready.unpark();
+        return kPending;
+      });
+      Thread worker([&] { runtime->work(0); });
+      ready.park();
+      other.emplace([mine = std::move(waker)]() mutable { std::move(*mine).wake(); });
+      runtime->close();
+      worker.join();
+    }
+    other->join();
+  });
+}
+
+}  // namespace
