@@ -1,18 +1,38 @@
-// steal: takes half of another worker's queue.
+// steal: takes the older half of another worker's queue, while its owner pushes and pops, and while
+// other thieves try the same. The three steps of a thief, and what the head is between them:
 //
-// Thread safety: by the owner of `own`; several thieves, and the victim itself, at the same time.
+//      step       head of the victim       what it means for the others
+//      ----       ------------------       ----------------------------
+//   1  claim      real += n                owner and thieves take behind them; the slots are not
+//                                          free yet; the next thief finds that somebody is at it
+//   2  copy       stays, or the owner      the owner pops on, behind what was claimed
+//                 pops: real += 1
+//   3  free       steal := real            the owner may write to the slots; thieves may come
+//
+// What was copied is published in the thief's own queue after that, as a push is.
+//
+// Thread safety: steal() by the owner of `own`. Several thieves, and the victim itself, at the same
+// time.
+//
+// Invariants: those of TaskRing and LocalQueue, and
+//   1. Nobody waits. A thief who finds another one at it goes away; the owner is never kept from
+//      anything but the slots that are being copied.
+//   2. A task that is claimed is the thief's: it is in `own`, or returned, when steal() returns.
+//
+// Costs: two compare-and-exchanges of the victim's head for up to 128 tasks, and none for an empty
+// victim.
 //
 // The idea is Tokio's Steal::steal_into.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "rt/local_queue.h"
 #include "rt/task_header.h"
 #include "rt/task_ring.h"
 #include "rt/todo.h"
-#include "rt/trace.h"
 
 namespace rt {
 
@@ -24,8 +44,11 @@ struct Stolen {
   std::uint32_t count = 0;  // With `task`.
 };
 
-// Takes the older half of `victim`, rounded up. Nothing, if it is empty, if another thief is at it,
-// or if `own` is more than half full.
+// Yours, if you want helpers: the three steps.
+
+// Takes the older half of what is in `victim`, rounded up: the newest of them is returned, and the
+// others are at the back of `own`, in their order. Nothing, if the victim is empty, if another
+// thief is at it, or if `own` has room for less than half a ring.
 inline Stolen steal(LocalQueue& victim, LocalQueue& own) noexcept {
   RT_TODO("4.2");
 }
