@@ -1,18 +1,30 @@
 // InjectQueue: tasks that belong to no worker. Here comes what is woken or spawned outside of the
-// runtime, and what a worker's own queue has no room for.
+// runtime, and what a worker's own queue has no room for. Workers come here when they have nothing
+// of their own, and every so many polls in any case.
+//
+//   who                            brings or takes            locks
+//   ---                            ---------------            -----
+//   a thread outside: push()       one                        one
+//   an overflow: push_batch()      half a ring, and one       one for all of them
+//   a worker: pop_batch()          its share                  one for all of them; none if empty
+//
+// One mutex is enough: the ways of most tasks do not lead here, and those that do come in batches.
 //
 // Thread safety: all functions by any thread.
 //
 // Invariants
-//   1. First in, first out. After close() nothing comes in, and what was in comes out.
-//   2. No lock is held while a task is let go of. Nobody takes the lock to learn that the queue is
-//      empty.
+//   1. First in, first out. A batch is not torn apart.
+//   2. After close() nothing comes in: it is let go of. What was in comes out.
+//   3. No lock is held while a task is let go of: that may run any destructor, and come back here.
+//   4. Nobody takes the lock to learn that the queue is empty.
+//   5. Once push() has returned, its task is seen by every thread that looks at size() later in the
+//      one order of all seq_cst operations, as with LocalQueue.
 //
 // The idea is Tokio's runtime::scheduler::inject.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
-#include <optional>
 #include <utility>
 
 #include "rt/sync.h"
@@ -28,16 +40,17 @@ class InjectQueue {
   InjectQueue(const InjectQueue&) = delete;
   InjectQueue& operator=(const InjectQueue&) = delete;
 
-  // To the back. Once the queue is closed the task is let go of.
+  // To the back.
   void push(TaskRef task) noexcept {
     RT_TODO("4.3");
   }
 
-  // The same for many, with one lock.
+  // The same for many, in their order.
   void push_batch(TaskFifo batch) noexcept {
     RT_TODO("4.3");
   }
 
+  // The task that has waited longest, or none.
   TaskRef pop() noexcept {
     RT_TODO("4.3");
   }
@@ -47,22 +60,21 @@ class InjectQueue {
     RT_TODO("4.3");
   }
 
+  // From here on nothing comes in.
   void close() noexcept {
     RT_TODO("4.3");
   }
 
-  // Seq_cst: who goes to sleep looks here, as at LocalQueue::size().
-  std::size_t size() const noexcept { return size_.load(); }
+  // How many tasks are in it, or were a moment ago.
+  std::size_t size() const noexcept {
+    RT_TODO("4.3");
+  }
   bool empty() const noexcept { return size() == 0; }
 
  private:
-  struct Tasks {
-    TaskFifo ready{"inject"};
-    bool closed = false;
-  };
-  sync::Mutex mutex_;
-  sync::Cell<Tasks> tasks_{};
-  sync::Atomic<std::size_t> size_{0};  // Of the queue: changed under the mutex, read without.
+  static constexpr const char* kName = "inject";  // In the trace.
+
+  // Yours: the tasks, and how many there are for those who only ask.
 };
 
 }  // namespace rt

@@ -1,5 +1,28 @@
-// push_or_overflow: to the back of a worker's own queue, and when that is full, half of it goes to
-// the inject queue.
+// push_or_overflow: to the back of a worker's own queue. When that is full, the newer half of it
+// and the new task go to the inject queue, in one batch, and the older half stays:
+//
+//      own, full     | t1 t2 t3 … t128 | t129 … t256 |   and t257 comes
+//                      stays             to inject, with t257, under one lock
+//
+// Why half, and not the one task: the next push would find the queue full again, and pay the lock
+// again. Why the newer half: the older one has waited longer, and what a worker has just taken from
+// inject lies there. Sent back, it could go round and never be run. (Tokio sent the older half
+// until its pull request 8029.)
+//
+//   step        head and tail                       what the others see
+//   ----        -------------                       -------------------
+//   claim all   steal, real := tail                 an empty queue: no thief can begin
+//   put back    tail += kCapacity / 2               the older half, in the slots where it was
+//
+// The two halves of one ring are the same slots again: index tail and index tail - kCapacity are in
+// one place. So the older half stays by moving two numbers, and no task.
+//
+// While a thief copies, nothing can be claimed, and he makes room in a moment: only the new task
+// goes to inject.
+//
+// Thread safety: by the owner of `own`, while others steal.
+//
+// The idea is Tokio's push_back_or_overflow.
 #pragma once
 
 #include <atomic>
@@ -14,6 +37,8 @@
 #include "rt/todo.h"
 
 namespace rt {
+
+// Yours, if you want a helper.
 
 // By the owner of `own`. Returns how many tasks went to `inject`.
 inline std::uint32_t push_or_overflow(LocalQueue& own, TaskRef task, InjectQueue& inject) noexcept {

@@ -1,5 +1,28 @@
-// push_or_overflow: to the back of a worker's own queue, and when that is full, half of it goes to
-// the inject queue.
+// push_or_overflow: to the back of a worker's own queue. When that is full, the newer half of it
+// and the new task go to the inject queue, in one batch, and the older half stays:
+//
+//      own, full     | t1 t2 t3 … t128 | t129 … t256 |   and t257 comes
+//                      stays             to inject, with t257, under one lock
+//
+// Why half, and not the one task: the next push would find the queue full again, and pay the lock
+// again. Why the newer half: the older one has waited longer, and what a worker has just taken from
+// inject lies there. Sent back, it could go round and never be run. (Tokio sent the older half
+// until its pull request 8029.)
+//
+//   step        head and tail                       what the others see
+//   ----        -------------                       -------------------
+//   claim all   steal, real := tail                 an empty queue: no thief can begin
+//   put back    tail += kCapacity / 2               the older half, in the slots where it was
+//
+// The two halves of one ring are the same slots again: index tail and index tail - kCapacity are in
+// one place. So the older half stays by moving two numbers, and no task.
+//
+// While a thief copies, nothing can be claimed, and he makes room in a moment: only the new task
+// goes to inject.
+//
+// Thread safety: by the owner of `own`, while others steal.
+//
+// The idea is Tokio's push_back_or_overflow.
 #pragma once
 
 #include <atomic>
@@ -14,32 +37,48 @@
 
 namespace rt {
 
+// BEGIN SOLUTION 4.3
+// STUB: // Yours, if you want a helper.
+namespace detail {
+
+// Takes the newer half out of a full queue. False: a thief was quicker, and there may be room.
+// REQUIRES: `before` is the head, and nobody is stealing.
+inline bool take_newer_half(LocalQueue& own, std::uint64_t before, TaskFifo& taken) noexcept {
+  constexpr std::uint32_t kHalf = TaskRing::kCapacity / 2;
+  TaskRing& ring = own.ring();
+  // Relaxed: only we write it, as what lies in the slots.
+  const std::uint32_t tail = ring.tail.load(std::memory_order_relaxed);
+  // Release: pairs with a thief's acquire of the head, as in pop().
+  if (!ring.head.compare_exchange_strong(before, TaskRing::pack(TaskRing::Head(tail, tail)),
+                                         std::memory_order_release, std::memory_order_relaxed)) {
+    return false;
+  }
+  for (std::uint32_t i = kHalf; i < TaskRing::kCapacity; ++i) taken.push(own.take(tail + i));
+  ring.tail.store(tail + kHalf);  // As in push().
+  return true;
+}
+
+}  // namespace detail
+// END SOLUTION
+
 // By the owner of `own`. Returns how many tasks went to `inject`.
 inline std::uint32_t push_or_overflow(LocalQueue& own, TaskRef task, InjectQueue& inject) noexcept {
   // BEGIN SOLUTION 4.3
   while (!own.push(task)) {
-    TaskRing& ring = own.ring();
-    std::uint64_t before = ring.head.load(std::memory_order_acquire);
+    // Acquire: pairs with a thief who has copied, as in room().
+    const std::uint64_t before = own.ring().head.load(std::memory_order_acquire);
     const TaskRing::Head head = TaskRing::unpack(before);
     if (head.is_stolen_from()) {
       inject.push(std::move(task));
       return 1;
     }
-    const std::uint32_t tail = ring.tail.load(std::memory_order_relaxed);
-    if (tail - head.steal < TaskRing::kCapacity) continue;
-    if (!ring.head.compare_exchange_strong(before, TaskRing::pack(TaskRing::Head(tail, tail)),
-                                           std::memory_order_acq_rel, std::memory_order_relaxed)) {
-      continue;
-    }
-    constexpr std::uint32_t kHalf = TaskRing::kCapacity / 2;
+    if (own.room() > 0) continue;
     TaskFifo newer("inject");
-    for (std::uint32_t i = kHalf; i < TaskRing::kCapacity; ++i) {
-      newer.push(TaskRef::from_raw(ring.slot(tail + i).read()));
-    }
+    if (!detail::take_newer_half(own, before, newer)) continue;
     newer.push(std::move(task));
-    ring.tail.store(tail + kHalf);
+    const auto count = static_cast<std::uint32_t>(newer.size());
     inject.push_batch(std::move(newer));
-    return kHalf + 1;
+    return count;
   }
   return 0;
   // END SOLUTION
