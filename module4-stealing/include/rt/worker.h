@@ -1,6 +1,65 @@
-// Worker: runs tasks: its own, those that nobody owns, and if there are none, those of others.
+// Worker: one thread's part of a runtime. It runs the tasks of its own queue, then those that
+// belong to nobody, and when there are none it takes half of what another worker has.
 //
-// Thread safety: for its own thread.
+// It is written as a loop of steps, `while (worker.step()) {}`. A step runs one task, or sleeps
+// once. So whoever calls it decides who is next: a thread for each worker, a test by hand, or one
+// thread for all of them in an order that a seed decides (rt/stepped_workers.h).
+//
+// A step goes through these lines. The first that yields a task ends the search for one:
+//
+//   line     when                            does
+//   ----     ----                            ----
+//   closed   after close()                   nothing: false, for ever
+//   wake up  its last step slept             tells Idle; takes the events that it brought
+//   look     every event_interval-th step    takes the events that are there, and does not sleep
+//   inject   every global_queue_interval-th  the first of the inject queue
+//   slot     there is a task                 that one; if the slot was used too often in a row,
+//                                            only when the next line has none
+//   own      there is a task                 the first of its queue
+//   share    there are tasks in inject       the first of them; into its own queue as many of the
+//                                            next as leave as much for each other worker
+//   steal    Idle lets it search             half of another's queue, beginning with anybody; if
+//                                            nobody has any, once more a share
+//   run      there was a task                if it searches: stops that; polls the task
+//   sleep    there was none                  tells Idle; sleeps in its Park
+//
+// The slot has room for one task: the one that was made ready last. Its data is in the caches, and
+// so is what it was woken for. Nobody steals it: it is the next to run, and by the time it had
+// moved it would have ended.
+//
+// Where a task goes that becomes ready on this thread, and whether others hear of it:
+//
+//   made ready by             goes to                                       others hear of it
+//   -------------             -------                                       -----------------
+//   the task that is polled   the slot; who was there, to the back of the   if somebody was there
+//                             own queue
+//   itself, in its poll       the back of the own queue; the slot, if this  if it is in the queue
+//   (it yields)               worker has nothing else to run
+//   events                    all of them together to the back of the own   once for all, if it
+//                             queue; to inject, if there is no room, or if  is in a queue
+//                             others wait there: first come, first served;
+//                             the slot, if it is one, and this worker has
+//                             nothing else to run
+//   a share of inject         the own queue                                 once for all
+//   a theft                   the own queue                                 when it stops to search
+//
+// (What becomes ready on another thread goes to inject, and others hear of it.) To let others hear
+// of it is WorkerShared::notify(), after the task is where it can be found: the first rule of
+// rt/idle.h. stop_search() and fall_asleep() are where the second one applies.
+//
+// Thread safety: all functions by one thread at a time, its own. Events make tasks ready inside
+// park() and look(), on that thread.
+//
+// Invariants
+//   1. It sleeps only when it has found nothing in its slot, in its queue, and in inject; and if it
+//      might search, in nobody's.
+//   2. No task waits for ever: the slot and the own queue are passed over every
+//      global_queue_interval steps, for a task of inject; events are looked for every
+//      event_interval steps.
+//   3. The same seed, and the same order of steps, give the same run.
+//   4. A task is let go of, or run, with no lock held.
+//
+// Costs: a task that is alone and yields passes no queue: 2 RMW less than if it went through it.
 //
 // The idea is Tokio's runtime::scheduler::multi_thread::worker.
 #pragma once
@@ -16,6 +75,7 @@
 #include "rt/steal.h"
 #include "rt/task_fifo.h"
 #include "rt/task_header.h"
+#include "rt/task_ring.h"
 #include "rt/todo.h"
 #include "rt/trace.h"
 #include "rt/worker_shared.h"
@@ -32,40 +92,114 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // One pass of the loop: runs a task, or sleeps if there is none anywhere. False once closed.
+  // One pass of the loop, as in the table above. False once closed.
   bool step() {
     RT_TODO("4.5");
   }
 
-  // A task that this worker has woken or spawned: it is the next to run.
+  // A task that was made ready on this thread: by the task that it polls, or by an event.
   void schedule(TaskRef task) noexcept {
+    if (is_collecting_) return events_.push(std::move(task));
     RT_TODO("4.5");
   }
 
-  // A task that gives way: behind all others.
+  // The task that this worker has polled, and that was woken meanwhile: behind all others.
   void yield(TaskRef task) noexcept {
     RT_TODO("4.5");
   }
 
-  // Lets go of the tasks that are left. After the last step().
+  // Lets go of the tasks that are left. When step() has said false.
   void drain() noexcept {
-    lifo_ = TaskRef();
+    slot_ = TaskRef();
+    while (events_.pop()) {
+    }
     while (seat_.queue.pop()) {
     }
   }
 
  private:
-  // Yours.
+  // Yours. What follows does what its names say, counts, and writes the trace.
+
+  // True when this worker has nothing to run but what it may find elsewhere.
+  bool has_nothing() const noexcept { return !slot_ && seat_.queue.empty(); }
+
+  // --- The slot ---
+
+  // There is a task, and its turn is before that of the own queue.
+  bool slot_is_first() const noexcept { return slot_ && !coop::lifo_is_exhausted(); }
+  TaskRef take_slot() noexcept {
+    if (slot_) trace::dequeue(slot_->id, "lifo", 0);
+    return std::move(slot_);
+  }
+  // REQUIRES: there is no task.
+  void fill_slot(TaskRef task) noexcept {
+    trace::enqueue(task->id, "lifo", 1);
+    slot_ = std::move(task);
+  }
+
+  // --- The queues ---
+
+  // To the back of the own queue; if it is full, part of it goes to inject.
+  void push_back(TaskRef task) noexcept {
+    if (push_or_overflow(seat_.queue, std::move(task), shared_.inject) > 0) {
+      seat_.counters.overflows.add();
+    }
+  }
+
+  // Half of the queue of `victim`: one to run, and the others in the own queue. REQUIRES: that is
+  // empty, and this worker searches.
+  TaskRef steal_from(std::size_t victim) noexcept {
+    Stolen stolen = steal(shared_.seats[victim].queue, seat_.queue);
+    if (!stolen.task) return TaskRef();
+    trace::steal(stolen.count, victim);
+    seat_.counters.steals.add(stolen.count);
+    seat_.counters.steal_operations.add();
+    return std::move(stolen.task);
+  }
+
+  // --- Polls, sleeps and events ---
+
+  void run(TaskRef task) {
+    seat_.counters.polls.add();
+    std::move(task).run();
+  }
+
+  // Sleeps until unpark(), or until there are events, or for no reason. The tasks that events have
+  // made ready are in events_ after it. If a test steps the workers, it returns at once, and the
+  // worker sleeps until its next step.
+  void park() {
+    const Collecting collecting(*this);
+    seat_.counters.parks.add();
+    const trace::ParkScope traced;
+    seat_.park.park();
+  }
+  // The same without a sleep.
+  void look_for_events() {
+    const Collecting collecting(*this);
+    seat_.park.look();
+  }
+
+  // What becomes ready in this scope goes to events_.
+  class [[nodiscard]] Collecting {
+   public:
+    explicit Collecting(Worker& worker) noexcept : worker_(worker) {
+      worker_.is_collecting_ = true;
+    }
+    Collecting(const Collecting&) = delete;
+    Collecting& operator=(const Collecting&) = delete;
+    ~Collecting() { worker_.is_collecting_ = false; }
+
+   private:
+    Worker& worker_;
+  };
 
   WorkerShared& shared_;
   WorkerShared::Seat& seat_;
   const std::size_t index_;
   FastRandom random_;
-  std::uint32_t tick_ = 0;
-  TaskRef lifo_;  // The task that was woken last. Nobody steals it.
-  bool is_searching_ = false;
-  bool is_collecting_ = false;  // What is woken now was woken by events.
-  TaskFifo woken_by_events_{"events"};
+  TaskRef slot_;
+  TaskFifo events_{"events"};  // What events have made ready, and no queue has yet.
+  bool is_collecting_ = false;
 };
 
 }  // namespace rt

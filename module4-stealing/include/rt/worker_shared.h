@@ -1,7 +1,22 @@
 // WorkerShared: what the workers of one runtime have in common: a seat for each, with its queue and
-// its Park; the inject queue; and who is idle.
+// its Park; the inject queue; and who sleeps.
 //
-// Thread safety: as each part says.
+//   worker 0              worker 1              whoever is no worker of these
+//   --------              --------              -----------------------------
+//   slot  t8              slot  -               wakes t5, spawns t9
+//   [ t2 t4 t7 ]          [ ]                     │
+//     │     ^               │                     v
+//     │     └── steals ─────┘                  inject [ t1 t5 t9 ]
+//     └── too full ───────────────────────────>   │
+//               <── a share now and then ─────────┘
+//
+// Thread safety: notify(), unpark(), has_work() and close() by any thread; the parts as they say.
+//
+// Invariants
+//   1. A seat stays where it is, and lives as long as this object.
+//   2. notify() is called by whoever has put a task where other workers find it, after that. It
+//      writes nothing, if nobody has to be woken.
+//   3. After close() no worker begins a task, nothing comes into inject, and nobody sleeps on.
 #pragma once
 
 #include <cstddef>
@@ -22,15 +37,18 @@
 
 namespace rt {
 
+// Of a worker's loop. The intervals are greater than 0.
 struct WorkerOptions {
   WorkerOptions() noexcept {}
-  std::uint32_t global_queue_interval = 31;  // Every so many polls, one task from inject first.
-  std::uint32_t event_interval = 61;         // Every so many polls, a look for events.
-  std::uint64_t seed = 0;                    // Of the order in which victims are tried.
+  std::uint32_t global_queue_interval = 31;  // Every so many steps, a task of inject comes first.
+  std::uint32_t event_interval = 61;         // Every so many steps, a look for events.
+  std::uint64_t seed = 0;                    // Of where a search begins.
 };
 
 class WorkerShared {
  public:
+  // What others may see of a worker. On cache lines of its own: what one worker writes in each step
+  // is beside nothing that another one reads in each step.
   struct alignas(128) Seat {
     explicit Seat(Park& p) noexcept : park(p) {}
     LocalQueue queue;
@@ -43,16 +61,18 @@ class WorkerShared {
     for (std::size_t i = 0; i < workers; ++i) seats.emplace_back(parks->of(i));
   }
 
-  // Wakes a worker, if there is work for one and nobody looks for work already.
+  // A task was put where other workers find it: wakes one, if one sleeps and nobody looks already.
   void notify() noexcept {
     if (const std::optional<std::size_t> worker = idle.worker_to_wake()) unpark(*worker);
   }
+
   void unpark(std::size_t worker) noexcept {
     trace::unpark();
     seats[worker].park.unpark();
   }
 
-  // Whether any queue has a task in it.
+  // The look through all queues that rt/idle.h asks for: whether any of them has a task. All that
+  // was put there before, in the order of all seq_cst steps, is seen.
   bool has_work() const noexcept {
     if (!inject.empty()) return true;
     for (const Seat& seat : seats) {

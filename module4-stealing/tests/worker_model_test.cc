@@ -1,0 +1,114 @@
+// Every interleaving of workers and of those who bring them tasks. A task that is left while a
+// worker sleeps is a deadlock: somebody waits for it.
+#include "rt/worker.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "rt/parker.h"
+#include "rt/poll.h"
+#include "rt/sync.h"
+#include "rt/worker_parks.h"
+#include "testkit/model/model.h"
+#include "testkit/testkit.h"
+#include "worker_parts.h"
+
+namespace {
+
+using rt::Context;
+using rt::kReady;
+using rt::Parker;
+using rt::Poll;
+using rt::sync::Atomic;
+using testkit::model::check;
+using testkit::model::Options;
+using testkit::model::Thread;
+using worker_parts::Fleet;
+
+// Takes steps as that worker until it has run as many tasks. (To end workers that sleep would be
+// most of the steps of a scenario.)
+void work(Fleet& fleet, std::size_t worker, std::uint64_t tasks) {
+  while (fleet.seat(worker).counters.polls.value() < tasks) fleet.step(worker);
+}
+
+// Two tasks, the first of which blocks its worker until the second one runs: on another worker.
+class Meeting {
+ public:
+  auto task() {
+    return [this](Context&) -> Poll<void> {
+      come_.fetch_add(1) == 0 ? second_came_.park() : second_came_.unpark();
+      return kReady;
+    };
+  }
+
+ private:
+  Parker second_came_;
+  Atomic<int> come_{0};
+};
+
+// Bugs it is here for: a worker looks, is told of nothing, and then says that it sleeps; it does
+// not look again after that. (Classic bugs 40 and 44.)
+TEST(WorkerModel, NoTaskIsLeftWhileTheWorkerSleeps) {
+  check(Options().spurious_wakeups(0), [] {
+    Fleet fleet(1, std::make_unique<rt::PlainParks>(1));
+    Parker done;
+    Thread worker([&] { work(fleet, 0, 2); });
+    for (int i = 0; i < 2; ++i) {
+      fleet.spawn([&done](Context&) -> Poll<void> {
+        done.unpark();
+        return kReady;
+      });
+      done.park();
+    }
+    worker.join();
+  });
+}
+
+// Bug it is here for: the two tasks are in inject. One worker takes both, one to run and one into
+// its queue, and tells nobody; the other one has looked for the last time while they were in
+// nobody's hands.
+TEST(WorkerModel, NoTaskOfAShareIsLeftWhileTheOtherWorkerSleeps) {
+  check(Options().spurious_wakeups(0), [] {
+    Fleet fleet(2, std::make_unique<rt::PlainParks>(2));
+    Meeting meeting;
+    for (int i = 0; i < 2; ++i) fleet.put_into_inject(meeting.task());
+    Thread other([&] { work(fleet, 1, 1); });
+    work(fleet, 0, 1);
+    other.join();
+  });
+}
+
+// Bugs it is here for: what no longer fits into the slot is pushed, and nobody hears of it, or too
+// early; the other worker looks for the last time, and says only then that it sleeps; or it does
+// not look, since it was not searching.
+TEST(WorkerModel, NoTaskOfATaskIsLeftWhileTheOtherWorkerSleeps) {
+  check(Options().spurious_wakeups(0), [] {
+    Fleet fleet(2, std::make_unique<rt::PlainParks>(2));
+    Meeting meeting;
+    fleet.worker(0).schedule(fleet.make([&](Context&) -> Poll<void> {
+      fleet.spawn(meeting.task());
+      fleet.spawn(meeting.task());
+      return kReady;
+    }));
+    Thread other([&] { work(fleet, 1, 1); });
+    work(fleet, 0, 2);
+    other.join();
+  });
+}
+
+// Bug it is here for: the searcher that finds one task does not look whether there are more.
+// Whoever has brought the second one has seen that somebody searches.
+TEST(WorkerModel, NoTaskFromOutsideIsLeftWhileOneOfTwoSleeps) {
+  check(Options().spurious_wakeups(0), [] {
+    Fleet fleet(2, std::make_unique<rt::PlainParks>(2));
+    Meeting meeting;
+    Thread first([&] { work(fleet, 0, 1); }), second([&] { work(fleet, 1, 1); });
+    for (int i = 0; i < 2; ++i) fleet.spawn(meeting.task());
+    first.join();
+    second.join();
+  });
+}
+
+}  // namespace

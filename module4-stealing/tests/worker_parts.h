@@ -1,0 +1,96 @@
+// What the tests of workers share: a scheduler of several workers, and Parks that a test looks
+// into.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "rt/future.h"
+#include "rt/park.h"
+#include "rt/spawn.h"
+#include "rt/sync.h"
+#include "rt/task_cell.h"
+#include "rt/task_header.h"
+#include "rt/worker.h"
+#include "rt/worker_parks.h"
+#include "rt/worker_shared.h"
+
+namespace worker_parts {
+
+// One type of future for all tasks: each new one costs compile time.
+using Body = absl::AnyInvocable<rt::Poll<void>(rt::Context&)>;
+
+// Workers, and what their tasks need. It keeps no list of all tasks: one that waits lives by its
+// wakers.
+class Fleet final : public rt::TaskScheduler {
+ public:
+  Fleet(std::size_t workers, std::unique_ptr<rt::WorkerParks> parks,
+        rt::WorkerOptions options = rt::WorkerOptions())
+      : shared_(workers, std::move(parks), options) {
+    for (std::size_t i = 0; i < workers; ++i) workers_.emplace_back(shared_, i);
+  }
+  // REQUIRES: no worker runs any more.
+  ~Fleet() {
+    for (rt::Worker& worker : workers_) worker.drain();
+    while (shared_.inject.pop()) {
+    }
+  }
+
+  rt::WorkerShared& shared() { return shared_; }
+  rt::WorkerShared::Seat& seat(std::size_t worker) { return shared_.seats[worker]; }
+  rt::Worker& worker(std::size_t i) { return workers_[i]; }
+
+  bool step(std::size_t worker) {
+    const Here here(workers_[worker]);
+    return workers_[worker].step();
+  }
+  void work(std::size_t worker) {
+    while (step(worker)) {
+    }
+  }
+
+  // By a task: as the worker that polls it. Else from outside.
+  void spawn(Body body) { schedule(make(std::move(body))); }
+  // Into the inject queue; and nobody has heard of it yet.
+  void put_into_inject(Body body) { shared_.inject.push(make(std::move(body))); }
+
+  // A task that is nowhere yet.
+  rt::TaskRef make(Body body) {
+    auto future = rt::poll_fn(std::move(body));
+    return rt::TaskCell::create(&future, rt::kFutureVTable<decltype(future)>, *this, false)
+        .scheduled;
+  }
+
+  void schedule(rt::TaskRef task) noexcept override {
+    if (rt::Worker* const here = Here::slot()) return here->schedule(std::move(task));
+    shared_.inject.push(std::move(task));
+    shared_.notify();
+  }
+  void yield(rt::TaskRef task) noexcept override { Here::slot()->yield(std::move(task)); }
+  bool release(rt::TaskHeader&) noexcept override { return false; }
+
+ private:
+  // This thread is that worker, to the end of the scope.
+  class Here {
+   public:
+    explicit Here(rt::Worker& worker) noexcept : outer_(std::exchange(slot(), &worker)) {}
+    Here(const Here&) = delete;
+    ~Here() { slot() = outer_; }
+    struct Tag;
+    static rt::Worker*& slot() noexcept { return rt::sync::ThreadLocal<rt::Worker*, Tag>::get(); }
+
+   private:
+    rt::Worker* const outer_;
+  };
+
+  rt::WorkerShared shared_;
+  std::deque<rt::Worker> workers_;
+};
+
+}  // namespace worker_parts

@@ -1,0 +1,556 @@
+// The loop of a worker, one step at a time. The Parks never sleep: a worker that has gone to sleep
+// is on the list of those who sleep until its next step.
+#include "rt/worker.h"
+
+#include <cstddef>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rt/poll.h"
+#include "rt/stepped_workers.h"
+#include "rt/task_ring.h"
+#include "rt/waker.h"
+#include "testkit/testkit.h"
+#include "worker_parts.h"
+
+namespace {
+
+using rt::Context;
+using rt::kPending;
+using rt::kReady;
+using rt::Poll;
+using rt::Waker;
+using testkit::LifeCounter;
+using testkit::step;
+using worker_parts::Fleet;
+
+// Parks that never sleep, and count.
+class FakeParks final : public rt::WorkerParks {
+ public:
+  struct FakePark final : rt::Park {
+    void park() override {
+      step("worker " + name + " sleeps");
+      ++sleeps;
+      if (in_sleep) std::exchange(in_sleep, nullptr)();
+    }
+    void unpark() override {
+      step("worker " + name + " is unparked");
+      ++unparks;
+    }
+    void look() override {
+      ++looks;
+      if (in_look) std::exchange(in_look, nullptr)();
+    }
+
+    std::string name;
+    int sleeps = 0, unparks = 0, looks = 0;
+    std::function<void()> in_sleep, in_look;  // What happens in the next one.
+  };
+
+  explicit FakeParks(std::size_t workers) : parks_(workers) {
+    for (std::size_t i = 0; i < workers; ++i) parks_[i].name = std::to_string(i);
+  }
+  FakePark& of(std::size_t worker) override { return parks_[worker]; }
+  int unparks() const {
+    int all = 0;
+    for (const FakePark& park : parks_) all += park.unparks;
+    return all;
+  }
+
+ private:
+  std::vector<FakePark> parks_;
+};
+
+class WorkerTest : public testing::Test {
+ protected:
+  // Workers with nothing to do. The intervals are so long that a test does not meet them by chance.
+  void start(std::size_t workers, std::uint32_t inject = 10'000, std::uint32_t events = 10'000) {
+    rt::WorkerOptions options;
+    options.global_queue_interval = inject;
+    options.event_interval = events;
+    auto parks = std::make_unique<FakeParks>(workers);
+    fakes = parks.get();
+    fleet = std::make_unique<Fleet>(workers, std::move(parks), options);
+  }
+
+  bool step_of(std::size_t worker, int times = 1) {
+    bool goes_on = true;
+    for (int i = 0; i < times; ++i) {
+      step("worker " + std::to_string(worker) + " takes a step");
+      goes_on = fleet->step(worker);
+    }
+    return goes_on;
+  }
+  // A task that writes its name when it is polled, and ends.
+  auto says(std::string name) {
+    return [this, name = std::move(name)](Context&) -> Poll<void> {
+      diary += name;
+      return kReady;
+    };
+  }
+  // A task that writes its name when it is polled, `polls` times, and yields in between.
+  auto yields(std::string name, int polls) {
+    return [this, name = std::move(name), left = polls](Context& cx) mutable -> Poll<void> {
+      diary += name;
+      if (--left == 0) return kReady;
+      cx.waker().wake_by_ref();
+      return kPending;
+    };
+  }
+  void spawn(const std::string& name) { fleet->spawn(says(name)); }
+  // A task that spawns those with these names, one after the other, and ends.
+  void spawn_that_spawns(std::string names) {
+    fleet->spawn([this, names = std::move(names)](Context&) -> Poll<void> {
+      for (const char name : names) spawn(std::string(1, name));
+      return kReady;
+    });
+  }
+  // Tasks that wait, and leave their wakers: worker 0 polls them, and then has nothing to do.
+  void make_waiting_tasks(const std::string& names) {
+    for (const char name : names) {
+      fleet->spawn([this, name, polls = 0](Context& cx) mutable -> Poll<void> {
+        if (polls++ == 0) {
+          wakers.push_back(cx.waker().clone());
+          return kPending;
+        }
+        diary += name;
+        return kReady;
+      });
+      step_of(0);
+    }
+  }
+  void wake_all() {
+    for (const Waker& waker : wakers) waker.wake_by_ref();
+  }
+
+  FakeParks* fakes = nullptr;  // The fleet's.
+  std::unique_ptr<Fleet> fleet;
+  std::vector<Waker> wakers;
+  std::string diary;
+};
+
+// --- What comes next -----------------------------------------------------------------------------
+
+TEST_F(WorkerTest, RunsFirstWhatWasMadeReadyLastAndThenTheOthersInOrder) {
+  start(1);
+  spawn_that_spawns("abcd");
+  step_of(0);
+  EXPECT_EQ(diary, "") << "nothing is polled inside of a spawn";
+  step_of(0, 4);
+  EXPECT_EQ(diary, "dabc");
+  EXPECT_EQ(fakes->of(0).sleeps, 0);
+  EXPECT_EQ(fleet->seat(0).counters.polls.value(), 5u);
+}
+
+// Bug it is here for: who yields is in the slot, and is polled again before the others, for ever.
+TEST_F(WorkerTest, WhoYieldsGoesBehindAllOthers) {
+  start(1);
+  fleet->spawn([this, polls = 0](Context& cx) mutable -> Poll<void> {
+    diary += "Y";
+    if (polls++ > 0) return kReady;
+    spawn("a");
+    spawn("b");
+    cx.waker().wake_by_ref();
+    return kPending;
+  });
+  step_of(0, 4);
+  EXPECT_EQ(diary, "YbaY");
+}
+
+// Bug it is here for: tasks of a worker's own that never run dry, and one from outside that waits
+// for that. (Classic bug 45.) Here they do not even pass through the queue.
+TEST_F(WorkerTest, ATaskFromOutsideIsNotStarvedByOneThatYields) {
+  start(1, /*inject=*/5);
+  fleet->spawn(yields("y", 20));
+  step_of(0);
+  spawn("A");
+  step_of(0, 8);
+  EXPECT_EQ(diary, "yyyyAyyyy") << "each fifth step is for inject";
+}
+
+TEST_F(WorkerTest, ATaskFromOutsideIsNotStarvedByTheOwnQueue) {
+  start(1, /*inject=*/4);
+  spawn_that_spawns("abcdef");
+  step_of(0);
+  for (const char* name : {"X", "Y"}) spawn(name);
+  step_of(0, 8);
+  EXPECT_EQ(diary, "faXbcdYe");
+}
+
+TEST_F(WorkerTest, TheOwnTasksComeBeforeThoseFromOutside) {
+  start(1);
+  spawn_that_spawns("abc");
+  step_of(0);
+  spawn("X");
+  step_of(0, 4);
+  EXPECT_EQ(diary, "cabX");
+}
+
+// Bugs it is here for: a worker that takes all, and leaves nothing for the others; one that takes
+// one at a time, and comes to the lock for each.
+TEST_F(WorkerTest, TakesItsShareOfWhatBelongsToNobody) {
+  start(2);
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) spawn(name);
+  step_of(0);
+  EXPECT_EQ(diary, "a");
+  EXPECT_EQ(fleet->seat(0).queue.size(), 3u) << "7 tasks, 2 workers: one to run, and three more";
+  EXPECT_EQ(fleet->shared().inject.size(), 3u);
+  step_of(0, 3);
+  EXPECT_EQ(diary, "abcd");
+}
+
+TEST_F(WorkerTest, AShareIsHalfARingAtMost) {
+  start(1);
+  constexpr int kTasks = 3 * rt::TaskRing::kCapacity;
+  for (int i = 0; i < kTasks; ++i) fleet->spawn(says(""));
+  fleet->step(0);
+  EXPECT_EQ(fleet->seat(0).queue.size() + 1, rt::TaskRing::kCapacity / 2);
+  for (int i = 1; i < kTasks; ++i) fleet->step(0);
+  EXPECT_EQ(fleet->seat(0).counters.polls.value(), static_cast<std::uint64_t>(kTasks));
+}
+
+// --- Theft ---------------------------------------------------------------------------------------
+
+TEST_F(WorkerTest, WhoHasNothingTakesHalfOfWhatAnotherHas) {
+  start(2);
+  spawn_that_spawns("abcdeS");
+  step_of(0);
+  step_of(1);
+  EXPECT_EQ(diary.size(), 1u) << "one is run at once";
+  EXPECT_EQ(fleet->seat(1).queue.size(), 2u);
+  EXPECT_EQ(fleet->seat(0).queue.size(), 2u) << "and the slot";
+  EXPECT_EQ(fleet->seat(1).counters.steals.value(), 3u);
+  EXPECT_EQ(fleet->seat(1).counters.steal_operations.value(), 1u);
+  EXPECT_EQ(fakes->of(1).sleeps, 0);
+}
+
+TEST_F(WorkerTest, NobodyStealsWhatIsNextToRun) {
+  start(2);
+  spawn_that_spawns("S");
+  step_of(0);
+  step_of(1);
+  EXPECT_EQ(diary, "");
+  EXPECT_EQ(fakes->of(1).sleeps, 1);
+}
+
+// Bug it is here for: all begin with worker 0, and stand in line there.
+TEST_F(WorkerTest, WhereASearchBeginsIsDecidedByTheSeed) {
+  const auto first_victim = [](std::uint64_t seed) {
+    rt::WorkerOptions options;
+    options.seed = seed;
+    Fleet four(4, std::make_unique<FakeParks>(4), options);
+    std::vector<std::size_t> loot(4, 0);
+    for (const std::size_t victim : {0u, 1u, 2u}) {
+      four.put_into_inject([&four, &loot, victim](Context&) -> Poll<void> {
+        for (int i = 0; i < 2; ++i) {
+          four.spawn([&loot, victim](Context&) -> Poll<void> {
+            loot[victim] = 1;
+            return kReady;
+          });
+        }
+        return kReady;
+      });
+      four.step(victim);
+    }
+    four.step(3);
+    for (const std::size_t victim : {0u, 1u, 2u}) {
+      if (loot[victim] != 0) return victim;
+    }
+    return std::size_t{3};
+  };
+  std::set<std::size_t> victims;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    victims.insert(first_victim(seed));
+    EXPECT_EQ(first_victim(seed), first_victim(seed));
+  }
+  EXPECT_EQ(victims, std::set<std::size_t>({0, 1, 2}));
+}
+
+// --- Sleep, and who is woken ---------------------------------------------------------------------
+
+TEST_F(WorkerTest, SleepsExactlyWhenNothingIsThere) {
+  start(1);
+  step_of(0);
+  EXPECT_EQ(fakes->of(0).sleeps, 1);
+  spawn("a");
+  EXPECT_EQ(fakes->of(0).unparks, 1);
+  step_of(0);
+  EXPECT_EQ(diary, "a");
+  EXPECT_EQ(fakes->of(0).sleeps, 1);
+  step_of(0);
+  EXPECT_EQ(fakes->of(0).sleeps, 2);
+  EXPECT_EQ(fleet->seat(0).counters.parks.value(), 2u);
+  EXPECT_EQ(fakes->of(0).unparks, 1) << "it falls asleep and wakes itself";
+}
+
+// Bug it is here for: a wake-up for each task of a batch. A wake-up takes as long as many tasks.
+TEST_F(WorkerTest, ManyTasksWakeOneWorker) {
+  start(4);
+  for (const std::size_t worker : {1u, 2u, 3u}) step_of(worker);
+  for (const char* name : {"a", "b", "c", "d", "e"}) spawn(name);
+  EXPECT_EQ(fakes->of(3).unparks, 1);
+  EXPECT_EQ(fakes->unparks(), 1);
+}
+
+// Bug it is here for: one is woken for a batch, and does all the work. Who has found a task, and
+// sees that there are more, wakes the next.
+TEST_F(WorkerTest, WhoFindsMoreThanOneTaskWakesTheNext) {
+  start(4);
+  for (const std::size_t worker : {1u, 2u, 3u}) step_of(worker);
+  for (const char* name : {"a", "b", "c", "d", "e", "f"}) spawn(name);
+  step_of(3);
+  EXPECT_EQ(fakes->of(2).unparks, 1);
+  step_of(2);
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+  step_of(1);
+  EXPECT_EQ(fakes->unparks(), 3);
+}
+
+// Bug it is here for: each wake-up is followed by another, though nothing is left. (Tokio's workers
+// do so.)
+TEST_F(WorkerTest, WhoFindsTheLastTaskWakesNobody) {
+  start(4);
+  for (const std::size_t worker : {1u, 2u, 3u}) step_of(worker);
+  spawn("a");
+  step_of(3);
+  EXPECT_EQ(diary, "a");
+  EXPECT_EQ(fakes->unparks(), 1);
+}
+
+// Bug it is here for: the slot is full, the one that was in it goes to the queue, and nobody hears
+// of that.
+TEST_F(WorkerTest, WhatNoLongerFitsInTheSlotWakesAnother) {
+  start(2);
+  step_of(1);
+  fleet->put_into_inject([this](Context&) -> Poll<void> {
+    spawn("a");
+    EXPECT_EQ(fakes->unparks(), 0) << "the next to run, by this worker";
+    spawn("b");
+    EXPECT_EQ(fakes->of(1).unparks, 1);
+    step_of(1);
+    EXPECT_EQ(diary, "a");
+    return kReady;
+  });
+  step_of(0, 2);
+  EXPECT_EQ(diary, "ab");
+}
+
+// Bug it is here for: a task that yields wakes another worker, each time; that one steals it, or
+// finds that it runs already.
+TEST_F(WorkerTest, WhoYieldsAloneWakesNobody) {
+  start(2);
+  step_of(1);
+  fleet->put_into_inject(yields("y", 5));
+  step_of(0, 5);
+  EXPECT_EQ(diary, "yyyyy");
+  EXPECT_EQ(fakes->unparks(), 0);
+}
+
+TEST_F(WorkerTest, WhoYieldsBehindOthersWakesAnother) {
+  start(2);
+  step_of(1);
+  fleet->put_into_inject([this, polls = 0](Context& cx) mutable -> Poll<void> {
+    if (polls++ > 0) return kReady;
+    spawn("a");
+    EXPECT_EQ(fakes->unparks(), 0);
+    cx.waker().wake_by_ref();
+    return kPending;
+  });
+  step_of(0);
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+}
+
+// Bug it is here for: the tasks were in inject, and whoever put them there has told somebody. That
+// one has looked, when they were in nobody's hands: taken out, and not yet in the worker's queue.
+TEST_F(WorkerTest, WhoTakesAShareTellsOfIt) {
+  start(2);
+  step_of(1);
+  for (const char* name : {"a", "b"}) fleet->put_into_inject(says(name));
+  step_of(0);
+  ASSERT_EQ(fleet->seat(0).queue.size(), 1u);
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+}
+
+// Bug it is here for: it wakes by itself, and is still on the list of those who sleep.
+TEST_F(WorkerTest, WhoWakesByItselfIsAwake) {
+  start(2);
+  step_of(1);
+  step_of(0);
+  fleet->put_into_inject([this](Context&) -> Poll<void> {
+    spawn("a");
+    spawn("b");
+    EXPECT_EQ(fakes->of(0).unparks, 0) << "it polls this very task";
+    EXPECT_EQ(fakes->of(1).unparks, 1);
+    return kReady;
+  });
+  step_of(0);
+}
+
+// --- Events --------------------------------------------------------------------------------------
+
+// Bug it is here for: a busy worker never looks for events, and who waits for one waits until all
+// others have nothing to do. (Classic bug 46.)
+TEST_F(WorkerTest, ABusyWorkerLooksForEventsNowAndThen) {
+  start(1, 10'000, /*events=*/5);
+  fleet->spawn(yields("", 100));
+  step_of(0, 4);
+  EXPECT_EQ(fakes->of(0).looks, 0);
+  step_of(0);
+  EXPECT_EQ(fakes->of(0).looks, 1);
+  step_of(0, 10);
+  EXPECT_EQ(fakes->of(0).looks, 3);
+}
+
+TEST_F(WorkerTest, OneEventInASleepIsTheNextToRunAndWakesNobody) {
+  start(2);
+  make_waiting_tasks("a");
+  step_of(1);
+  fakes->of(0).in_sleep = [this] { wake_all(); };
+  step_of(0, 2);
+  EXPECT_EQ(diary, "a");
+  EXPECT_EQ(fakes->unparks(), 0);
+}
+
+// Bugs it is here for: a wake-up for each event; the one that came last is run first.
+TEST_F(WorkerTest, ManyEventsWakeOneWorkerAndRunInTheirOrder) {
+  start(2);
+  make_waiting_tasks("abcd");
+  step_of(1);
+  fakes->of(0).in_sleep = [this] {
+    wake_all();
+    EXPECT_EQ(fakes->unparks(), 0) << "all of them first";
+  };
+  step_of(0, 5);
+  EXPECT_EQ(diary, "abcd");
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+}
+
+TEST_F(WorkerTest, EventsOfABusyWorkerComeAfterItsTasks) {
+  start(1, 10'000, /*events=*/6);
+  make_waiting_tasks("ab");
+  spawn_that_spawns("xyz");
+  step_of(0, 3);
+  ASSERT_EQ(diary, "zx");
+  fakes->of(0).in_look = [this] { wake_all(); };
+  step_of(0, 3);
+  EXPECT_EQ(diary, "zxyab");
+}
+
+// Bug it is here for: whoever has an event overtakes all who wait for a worker, again and again.
+TEST_F(WorkerTest, EventsComeAfterWhatHasWaitedLonger) {
+  start(1);
+  make_waiting_tasks("ab");
+  fakes->of(0).in_sleep = [this] {
+    for (const char* name : {"X", "Y"}) fleet->put_into_inject(says(name));
+    wake_all();
+  };
+  step_of(0, 5);
+  EXPECT_EQ(diary, "XYab");
+}
+
+// Bug it is here for: more events than the ring has room for are pushed into it.
+TEST_F(WorkerTest, MoreEventsThanFitGoToEverybody) {
+  start(1);
+  constexpr std::size_t kTasks = rt::TaskRing::kCapacity + 1;
+  make_waiting_tasks(std::string(kTasks, 'e'));
+  fakes->of(0).in_sleep = [this] { wake_all(); };
+  step_of(0);
+  for (std::size_t i = 0; i < kTasks; ++i) fleet->step(0);
+  EXPECT_EQ(diary, std::string(kTasks, 'e'));
+}
+
+// --- The end -------------------------------------------------------------------------------------
+
+// Bug it is here for: what is left is run before the end. If each task spawns another, there is
+// none.
+TEST_F(WorkerTest, AfterTheEndNoTaskBegins) {
+  start(1);
+  LifeCounter life;
+  spawn_that_spawns("abc");
+  step_of(0);
+  fleet->spawn([this, token = life.token()](Context&) -> Poll<void> {
+    diary += "X";
+    return kReady;
+  });
+  fleet->shared().close();
+  EXPECT_EQ(fakes->of(0).unparks, 1);
+  EXPECT_FALSE(step_of(0));
+  EXPECT_FALSE(step_of(0));
+  EXPECT_EQ(diary, "");
+  EXPECT_EQ(fakes->of(0).sleeps, 0);
+}
+
+// Bug it is here for: a task stays behind somewhere: in the slot, in the queue, or among the
+// events.
+TEST_F(WorkerTest, WhatIsLeftIsLetGoOf) {
+  start(1);
+  LifeCounter life;
+  for (int i = 0; i < 2; ++i) {
+    fleet->spawn([this, token = life.token()](Context& cx) -> Poll<void> {
+      wakers.push_back(cx.waker().clone());
+      return kPending;
+    });
+    step_of(0);
+  }
+  fakes->of(0).in_sleep = [this] { wake_all(); };
+  step_of(0);
+  fleet->shared().close();
+  EXPECT_FALSE(step_of(0));
+  fleet->spawn([token = life.token()](Context&) -> Poll<void> { return kReady; });
+  wakers.clear();
+  fleet.reset();
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(life.destroyed_twice(), 0);
+}
+
+// --- One thread for all of them ------------------------------------------------------------------
+
+// What happens when three workers share a tree of 40 tasks: who runs which, and who steals.
+std::string story(std::uint64_t seed) {
+  rt::WorkerOptions options;
+  options.seed = seed;
+  auto parks = std::make_unique<rt::SteppedParks>(3);
+  rt::SteppedWorkers order(*parks, seed);
+  Fleet fleet(3, std::move(parks), options);
+  std::string told;
+  std::size_t running = 0;
+  std::function<void(int)> spawn = [&](int name) {
+    fleet.spawn([&, name, polls = 0](Context& cx) mutable -> Poll<void> {
+      told += std::to_string(running) + ":" + std::to_string(name) + " ";
+      for (int child = 3 * name + 1; polls == 0 && child <= 3 * name + 3 && child < 40; ++child) {
+        spawn(child);
+      }
+      if (++polls == 2) return kReady;
+      cx.waker().wake_by_ref();
+      return kPending;
+    });
+  };
+  spawn(0);
+  order.run_until_stalled([&](std::size_t worker) {
+    running = worker;
+    return fleet.step(worker);
+  });
+  for (std::size_t i = 0; i < 3; ++i) {
+    told += std::to_string(fleet.seat(i).counters.steals.value()) + " stolen ";
+  }
+  return told;
+}
+
+TEST(SteppedWorkers, TheSameSeedGivesTheSameRun) {
+  std::set<std::string> stories;
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const std::string once = story(seed);
+    EXPECT_EQ(once, story(seed));
+    EXPECT_EQ(std::count(once.begin(), once.end(), ':'), 80) << "each of 40 tasks is polled twice";
+    stories.insert(once);
+  }
+  EXPECT_GT(stories.size(), 5u) << "other seeds, other runs";
+}
+
+}  // namespace
