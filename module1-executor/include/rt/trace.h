@@ -29,11 +29,23 @@
 
 namespace rt::trace {
 
-// A new id, different from all others of this program.
+// Ids are given to threads by the block, so that those which make tasks at the same time do not all
+// write the same word. The ids of a block belong to the tasks of one thread.
+#ifdef RT_MODEL_CHECKED
+inline constexpr TaskId kTaskIdBlock = 1;  // So that an execution is the same each time.
+#else
+inline constexpr TaskId kTaskIdBlock = 1024;
+#endif
+
+// A new id, different from all others of this program, and not 0.
 inline TaskId new_task_id() noexcept {
-  static std::atomic<TaskId> last{0};
+  static std::atomic<TaskId> blocks{0};
+  thread_local TaskId last = 0;  // 0 and every whole block: used up.
   // Relaxed: ids only have to differ.
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (last % kTaskIdBlock == 0) {
+    last = blocks.fetch_add(1, std::memory_order_relaxed) * kTaskIdBlock;
+  }
+  return ++last;
 }
 
 namespace detail {

@@ -7,9 +7,11 @@
 //   spawner shuts it down                                    other, and shuts each down
 //
 // The list is in several shards, each with a lock of its own, so that workers that spawn and end
-// tasks at the same time need not wait for each other. `closed` is part of each shard, under its
-// lock: so a task is bound before its shard is closed, and is found there, or after that, and is
-// refused. There is no moment in between.
+// tasks at the same time need not wait for each other. A task's shard follows from the block of its
+// id (rt/trace.h), so a worker binds many tasks in a row in the same shard, whose lock and list
+// stay in its cache. `closed` is part of each shard, under its lock: so a task is bound before its
+// shard is closed, and is found there, or after that, and is refused. There is no moment in
+// between.
 //
 // Thread safety: all functions by any thread.
 //
@@ -27,7 +29,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <utility>
 
 #include "rt/sync.h"
@@ -38,7 +40,8 @@ namespace rt {
 class OwnedTasks {
  public:
   // With at least so many shards. Several for each worker, so that two seldom meet.
-  explicit OwnedTasks(std::size_t shards = 1) : shards_(std::bit_ceil(shards)) {}
+  explicit OwnedTasks(std::size_t shards = 1)
+      : mask_(std::bit_ceil(shards) - 1), shards_(std::make_unique<Shard[]>(mask_ + 1)) {}
   OwnedTasks(const OwnedTasks&) = delete;
   OwnedTasks& operator=(const OwnedTasks&) = delete;
 
@@ -58,7 +61,7 @@ class OwnedTasks {
   [[nodiscard]] bool release(TaskHeader& task) noexcept {
     Shard& shard = shard_of(task);
     const sync::Lock lock(shard.mutex);
-    if (!task.owned.read().is_linked) return false;
+    if (!task.owned.read().is_linked()) return false;
     shard.list.write().unlink(task);
     return true;
   }
@@ -67,8 +70,8 @@ class OwnedTasks {
   // another thread runs at this moment is dropped by that thread. `first`: the shard to begin with;
   // several threads may share the work.
   void close_and_shutdown_all(std::size_t first = 0) noexcept {
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      Shard& shard = shards_[(first + i) % shards_.size()];
+    for (std::size_t i = 0; i <= mask_; ++i) {
+      Shard& shard = shards_[(first + i) & mask_];
       while (TaskRef task = close_and_pop(shard)) std::move(task).shutdown();
     }
   }
@@ -76,9 +79,9 @@ class OwnedTasks {
   // How many tasks have not ended. Where tasks come and go meanwhile, about so many.
   std::size_t size() const noexcept {
     std::size_t size = 0;
-    for (const Shard& shard : shards_) {
-      const sync::Lock lock(shard.mutex);
-      size += shard.list.read().size;
+    for (std::size_t i = 0; i <= mask_; ++i) {
+      const sync::Lock lock(shards_[i].mutex);
+      size += shards_[i].list.read().size;
     }
     return size;
   }
@@ -88,7 +91,7 @@ class OwnedTasks {
   struct List {
     void link(TaskHeader& task) noexcept {
       OwnedLinks& links = task.owned.write();
-      links.is_linked = true;
+      links.previous = &task;
       links.next = first;
       if (first != nullptr) first->owned.write().previous = &task;
       first = &task;
@@ -96,14 +99,15 @@ class OwnedTasks {
     }
     void unlink(TaskHeader& task) noexcept {
       OwnedLinks& links = task.owned.write();
-      links.is_linked = false;
-      if (links.next != nullptr) links.next->owned.write().previous = links.previous;
-      if (links.previous != nullptr) {
-        links.previous->owned.write().next = links.next;
+      TaskHeader* const next = std::exchange(links.next, nullptr);
+      TaskHeader* const previous = std::exchange(links.previous, nullptr);
+      const bool was_first = previous == &task;
+      if (next != nullptr) next->owned.write().previous = was_first ? next : previous;
+      if (was_first) {
+        first = next;
       } else {
-        first = links.next;
+        previous->owned.write().next = next;
       }
-      links.next = links.previous = nullptr;
       --size;
     }
 
@@ -118,7 +122,8 @@ class OwnedTasks {
   };
 
   Shard& shard_of(const TaskHeader& task) noexcept {
-    return shards_[static_cast<std::size_t>(task.id) & (shards_.size() - 1)];
+    const trace::TaskId block = (task.id - 1) / trace::kTaskIdBlock;
+    return shards_[static_cast<std::size_t>(block) & mask_];
   }
 
   // Null: it is empty, for good.
@@ -132,7 +137,8 @@ class OwnedTasks {
     return TaskRef::from_raw(&task);
   }
 
-  std::deque<Shard> shards_;  // A power of two of them. Not a vector: a mutex does not move.
+  const std::size_t mask_;  // The number of shards is a power of two: this is one less.
+  const std::unique_ptr<Shard[]> shards_;  // Not a vector: a mutex does not move.
 };
 
 }  // namespace rt

@@ -77,9 +77,9 @@ struct TaskVTable {
 // A task's place in the list of all tasks. For that list, guarded by its locks.
 struct OwnedLinks {
   OwnedLinks() noexcept {}
+  bool is_linked() const noexcept { return previous != nullptr; }
   TaskHeader* next = nullptr;
-  TaskHeader* previous = nullptr;
-  bool is_linked = false;
+  TaskHeader* previous = nullptr;  // Of the first task in the list: itself. Null: not in the list.
 };
 
 // What every task has. The fields that a run touches come first: they share a cache line.
