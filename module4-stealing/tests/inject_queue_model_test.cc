@@ -15,6 +15,7 @@
 
 namespace {
 
+using queue_parts::empty;
 using queue_parts::expect_taken;
 using queue_parts::pop_all;
 using queue_parts::push_all;
@@ -163,13 +164,16 @@ TEST(OverflowModel, OverflowAndThiefTakeEachTaskOnce) {
     LocalQueue own;
     InjectQueue inject;
     push_all(own, tasks, 1, 4);
-    Thread thief([&] { rob(own); });
+    Thread thief([&] {
+      rob(own);
+      rob(own);
+    });
     std::string sent;
     for (int n = 5; n <= 6; ++n) {
       sent += std::to_string(push_or_overflow(own, written(tasks[n]), inject));
     }
     thief.join();
-    pop_all(own);
+    empty(own);
     pop_all(inject);
     expect_taken(tasks, 6);
     seen.add(sent);
@@ -192,7 +196,7 @@ TEST(OverflowModel, TheOwnerGoesOnAfterAnOverflow) {
     queue_parts::pop(own);
     for (int n = 6; n <= 7; ++n) push_or_overflow(own, written(tasks[n]), inject);
     thief.join();
-    pop_all(own);
+    empty(own);
     pop_all(inject);
     expect_taken(tasks, 7);
   });

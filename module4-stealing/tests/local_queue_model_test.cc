@@ -14,6 +14,7 @@
 
 namespace {
 
+using queue_parts::empty;
 using queue_parts::expect_taken;
 using queue_parts::pop;
 using queue_parts::pop_all;
@@ -42,7 +43,7 @@ TEST(LocalQueueModel, OwnerAndThiefTakeEachTaskOnce) {
     push_all(queue, tasks, 1, 3);
     pop(queue);
     thief.join();
-    pop_all(queue);
+    empty(queue);
     expect_taken(tasks, 3);
     seen.add(std::to_string(stolen));
   });
@@ -62,7 +63,7 @@ TEST(LocalQueueModel, TheOwnerReusesASlotOnlyAfterTheThief) {
     pop(queue);
     while (last < 6 && push(queue, tasks[last + 1])) ++last;
     thief.join();
-    pop_all(queue);
+    empty(queue);
     expect_taken(tasks, last);
     seen.add(std::to_string(last));
   });
@@ -83,7 +84,7 @@ TEST(LocalQueueModel, TwoTheftsWhereTheIndicesWrap) {
     int last = 3;
     while (last < 5 && push(queue, tasks[last + 1])) ++last;
     thief.join();
-    pop_all(queue);
+    empty(queue);
     expect_taken(tasks, last);
   });
 }
@@ -100,7 +101,7 @@ TEST(LocalQueueModel, ABatchIsPublishedInOneStep) {
     Thread thief([&] { stolen = rob(queue); });
     queue.push_all(std::move(batch));
     thief.join();
-    pop_all(queue);
+    empty(queue);
     expect_taken(tasks, 3);
     seen.add(std::to_string(stolen));
   });

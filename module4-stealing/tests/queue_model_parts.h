@@ -43,6 +43,12 @@ inline void pop_all(rt::LocalQueue& queue) {
   }
 }
 
+// Takes the rest, when nobody steals any more. Then all slots are free.
+inline void empty(rt::LocalQueue& queue) {
+  pop_all(queue);
+  MODEL_REQUIRE(queue.room() == rt::TaskRing::kCapacity);
+}
+
 // The test's own thief. How many he got.
 inline std::uint32_t rob(rt::LocalQueue& queue, std::uint32_t most = rt::TaskRing::kCapacity) {
   Thief thief(queue.ring());

@@ -14,6 +14,7 @@
 
 namespace {
 
+using queue_parts::empty;
 using queue_parts::expect_taken;
 using queue_parts::pop;
 using queue_parts::pop_all;
@@ -52,7 +53,7 @@ TEST(StealModel, OwnerAndThiefTakeEachTaskOnce) {
     push_all(queue, tasks, 1, 3);
     pop(queue);
     thief.join();
-    pop_all(queue);
+    empty(queue);
     expect_taken(tasks, 3);
     seen.add(std::to_string(stolen));
   });
@@ -75,7 +76,7 @@ TEST(StealModel, TheOwnerReusesASlotOnlyAfterTheThief) {
     pop(queue);
     while (last < 6 && push(queue, tasks[last + 1])) ++last;
     thief.join();
-    pop_all(queue);
+    empty(queue);
     expect_taken(tasks, last);
     seen.add(std::to_string(last));
   });
@@ -95,7 +96,7 @@ TEST(StealModel, TwoThievesAndAnOwnerWhoReusesTheSlots) {
     while (last < 6 && push(queue, tasks[last + 1])) ++last;
     one.join();
     two.join();
-    for (LocalQueue* const each : {&queue, &one_has, &two_has}) pop_all(*each);
+    for (LocalQueue* const each : {&queue, &one_has, &two_has}) empty(*each);
     expect_taken(tasks, last);
   });
 }
@@ -117,7 +118,7 @@ TEST(StealModel, ATheftWhileTheRingGoesRound) {
       if (push(queue, tasks[last + 1])) ++last;  // Else the thief has the slots still.
     }
     thief.join();
-    pop_all(queue);
+    empty(queue);
     expect_taken(tasks, last);
   });
 }
@@ -138,8 +139,8 @@ TEST(StealModel, WhatWasStolenIsStolenAgain) {
     pop(first);
     one.join();
     two.join();
-    pop_all(first);
-    pop_all(second);
+    empty(first);
+    empty(second);
     expect_taken(tasks, 4);
     seen.add(std::to_string(again));
   });
@@ -181,8 +182,8 @@ TEST(StealModel, WhatWasStolenIsSeenByWhoGoesToSleep) {
     const bool wakes = sleepers.load() > 0;
     sleeper.join();
     MODEL_REQUIRE(wakes || stays_awake);
-    pop_all(own);
-    pop_all(victim);
+    empty(own);
+    empty(victim);
     expect_taken(tasks, 4);
   });
 }
