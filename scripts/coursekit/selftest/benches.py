@@ -12,7 +12,8 @@ from coursekit.benching.rounds import Answer, Failure
 from coursekit.benching.workloads import WORKLOADS, Workload
 from coursekit.selftest.outcome import Bench, Outcome
 
-_BY_HAND = ("http_floor", "timer_wheel", "mpsc")
+_BY_HAND = ("http_floor", "soak", "timer_wheel", "mpsc")
+_TINY_SOAK = ("2000", "0.3", "2")  # tasks, seconds, workers
 _WORKERS = 2
 _SECONDS = 120.0  # no measure: a round takes a tenth of one, on a machine that is not busy
 
@@ -33,11 +34,15 @@ def run_all(bench: Bench) -> Iterator[Outcome]:
 def _by_hand(shop: peers.Shop) -> Iterator[Outcome]:
     targets = list(_BY_HAND)
     if not Path("/usr/include/benchmark/benchmark.h").exists():
-        targets = ["http_floor"]
+        targets = ["http_floor", "soak"]
         yield Outcome("timer_wheel and mpsc", skipped="libbenchmark-dev is not installed")
     broken = peers.build_cxx(shop, "solutions", targets)
     for target in targets:
         yield Outcome(f"bench {target} builds", broken.get(target, ""))
+    if "soak" not in broken:
+        line = (str(shop.cmake("solutions") / "soak"), *_TINY_SOAK)
+        said = programs.run(line, _SECONDS)
+        yield Outcome("bench soak", said.why if isinstance(said, Failure) else "")
 
 
 def _rounds(bench: Bench, peer: peers.Peer, program: Path, load: Path) -> Iterator[Outcome]:
