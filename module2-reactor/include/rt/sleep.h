@@ -59,7 +59,9 @@ class [[nodiscard]] Sleep {
   }
 
  private:
-  absl::Duration time_;  // Of the deadline: since the clock's origin, or since the first poll.
+  // Of the deadline: since the clock's origin, or since the first poll. It ends in half a word, in
+  // which the next ones stand: a sleep is 72 bytes in place of 88.
+  [[no_unique_address]] absl::Duration time_;
   bool is_from_first_poll_ = false;
   // Yours: a Timer, the Timers that it is set with, and what else has to be known.
 };
