@@ -16,11 +16,15 @@
 //        reads Idle's word   (seq_cst)         size(): tail.load        (seq_cst)
 //
 //      Whoever's second step comes last sees the other's first: the pusher sees a sleeper and wakes
-//      him, or the sleeper sees a task and stays awake. With a release store both could miss. And
-//      the pusher needs no read-modify-write of a word that all workers share.
+//      him, or the sleeper sees a task and stays awake. With a release store both could miss.
 //
 // Costs: push() one exchange of a word that only its owner writes (a seq_cst store on x86-64);
 // pop() one compare-and-exchange of the head. Both lines are at home unless somebody steals.
+//
+// What it bought, in ratios of one run: the seq_cst store makes push and pop together 1.13 times as
+// long as a release store. Tokio has the release store, and asks for sleepers by a fetch_add(0) of
+// the word that all workers share. With one thread that is the same; with two on two cores, each in
+// its own queue, push, look and pop take 4 to 5 times as long that way.
 //
 // The idea is Tokio's runtime::scheduler::multi_thread::queue::Local.
 #pragma once
