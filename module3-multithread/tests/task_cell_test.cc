@@ -19,6 +19,10 @@
 #define TASK_CELL_TEST_COUNTS_NOTHING
 #endif
 #endif
+// In a release build, tasks have memory of their own.
+#ifndef RT_BLOCKS_KEEP_NOTHING
+#define TASK_CELL_TEST_COUNTS_NOTHING
+#endif
 
 namespace {
 

@@ -58,6 +58,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "rt/blocks.h"
 #include "rt/future.h"
 #include "rt/todo.h"
 
@@ -103,6 +104,12 @@ class FrameBase {
     }
     void await_resume() const noexcept {}
   };
+
+  // Where frames lie.
+  static void* operator new(std::size_t size) { return blocks::allocate(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept {
+    blocks::deallocate(frame, size);
+  }
 
   // A coroutine does nothing until it is polled.
   std::suspend_always initial_suspend() const noexcept { return {}; }

@@ -12,6 +12,7 @@
 #include <exception>
 #include <new>
 
+#include "rt/blocks.h"
 #include "rt/spawn.h"
 
 namespace rt {
@@ -29,17 +30,17 @@ class TaskMemory {
 
   std::size_t offset() const noexcept { return offset_; }  // Of the future, from the cell.
 
-  // Throws std::bad_alloc. An alignment that operator new has anyway is not asked for: asking makes
-  // it slow.
+  // Throws std::bad_alloc. An alignment that blocks have anyway is not asked for: asking makes it
+  // slow.
   void* allocate() const {
-    if (is_plain()) return ::operator new(size_);
+    if (is_plain()) return blocks::allocate(size_);
     return ::operator new(size_, std::align_val_t(align_));
   }
   // Without the size, since clang 16 has no sized delete unless told to; and not by `?:`, of which
   // it calls both sides.
   void deallocate(void* memory) const noexcept {
     if (is_plain()) {
-      ::operator delete(memory);
+      blocks::deallocate(memory, size_);
     } else {
       ::operator delete(memory, std::align_val_t(align_));
     }
