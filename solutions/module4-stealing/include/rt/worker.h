@@ -59,7 +59,10 @@
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
 //
-// Costs: a task that is alone and yields passes no queue: 2 RMW less than if it went through it.
+// Costs, in read-modify-writes (RMW) beside those of the task's own word: none for a task that comes
+// by the slot; two for one that comes by the own queue, its push and its pop. That a task which is
+// alone and yields comes by the slot took a tenth of its time away (0.9, in one run; and it has to
+// be told of to nobody, which would wake a thread each time).
 //
 // The idea is Tokio's runtime::scheduler::multi_thread::worker.
 #pragma once
@@ -147,7 +150,7 @@ class Worker {
   // BEGIN SOLUTION 4.5
   // STUB: // Yours. What follows does what its names say, counts, and writes the trace.
 
-  // True every `interval` calls. (A division for each step would cost as much as a small task.)
+  // True every `interval` calls. It counts, where a tick would have to be divided in each step.
   static bool is_due(std::uint32_t& calls, std::uint32_t interval) noexcept {
     if (++calls < interval) return false;
     calls = 0;
@@ -164,11 +167,11 @@ class Worker {
     return take_share();
   }
 
-  // REQUIRES: the own queue is empty. So half of the ring is free: a thief, which may still be
-  // copying, has no more than the other half.
+  // REQUIRES: the own queue is empty. Its ring may have no room all the same: not while a thief
+  // copies, since what was popped meanwhile lies behind his slots. (rt/task_ring.h)
   TaskRef take_share() noexcept {
     const std::size_t share = shared_.inject.size() / shared_.seats.size() + 1;
-    const std::size_t most = TaskRing::kCapacity / 2;
+    const std::size_t most = std::min(TaskRing::kCapacity / 2, seat_.queue.room() + 1);
     TaskFifo batch = shared_.inject.pop_batch(std::min(share, most));
     TaskRef first = batch.pop();
     if (!batch.empty()) {
