@@ -127,6 +127,18 @@ TEST_F(WorkerTest, WhoYieldsGoesBehindAllOthers) {
   EXPECT_EQ(diary, "YbaY");
 }
 
+// Bug it is here for: the slot is free, so who yields goes there; and the queue waits.
+TEST_F(WorkerTest, TwoThatYieldTakeTurns) {
+  start(1);
+  fleet->spawn([this](Context&) -> Poll<void> {
+    fleet->spawn(yields("a", 3));
+    fleet->spawn(yields("b", 3));
+    return kReady;
+  });
+  step_of(0, 7);
+  EXPECT_EQ(diary, "bababa");
+}
+
 // Bug it is here for: tasks of a worker's own that never run dry, and one from outside that waits
 // for that. (Classic bug 45.) Here they do not even pass through the queue.
 TEST_F(WorkerTest, ATaskFromOutsideIsNotStarvedByOneThatYields) {
