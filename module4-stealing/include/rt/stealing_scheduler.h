@@ -156,8 +156,9 @@ class StealingScheduler final : public TaskScheduler {
   }
 
  private:
-  // What one worker's thread writes with each task. Two cache lines, as they are fetched in pairs:
-  // the workers stand side by side in memory, and must not take each other's line.
+  // What one worker's thread writes with each task. The workers stand side by side in memory, and
+  // must not take each other's cache line; lines are fetched in pairs. (Measured in one run with
+  // two workers, against seats that touch: skynet takes 0.83 of the time, spawning 0.84.)
   struct alignas(128) Seat {
     Seat(WorkerShared& shared, std::size_t index) : worker(shared, index) {}
     Worker worker;
