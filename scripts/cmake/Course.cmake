@@ -242,9 +242,10 @@ endif()
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels}")
 endfunction()
 
-# course_mutant(TARGET … KIND … OVERLAY … SOURCES …), as written by overlay.py.
+# course_mutant(TARGET … KIND … OVERLAY … [BESIDE …] SOURCES …), as written by overlay.py. BESIDE is
+# the folder that a copy of a test comes from: the test includes files that stand there.
 function(course_mutant)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;KIND;OVERLAY" "SOURCES")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;KIND;OVERLAY;BESIDE" "SOURCES")
   course_test_binary(${arg_TARGET} "${arg_KIND}" "${arg_OVERLAY}" ${arg_SOURCES})
   set_target_properties(${arg_TARGET} PROPERTIES EXCLUDE_FROM_ALL ON)
   # A wrong solution may leave a variable unused: its tests have to say no, not the compiler.
@@ -253,7 +254,9 @@ function(course_mutant)
     add_custom_target(mutants)
   endif()
   add_dependencies(mutants ${arg_TARGET})
-  if(arg_KIND STREQUAL "model")
+  if(arg_BESIDE)
+    target_compile_options(${arg_TARGET} PRIVATE "-iquote${arg_BESIDE}")
+  elseif(arg_KIND STREQUAL "model")
     course_with_threads(${arg_TARGET}_threads "${arg_OVERLAY}" ${arg_SOURCES})
   endif()
 endfunction()
@@ -350,12 +353,13 @@ function(course_module)
     "${COURSE_ROOT}/module*/exercises.toml" "${COURSE_ROOT}/solutions/mutants/*.toml")
   if(RT_MUTANTS)  # A mutant is an edit of the reference, made when CMake configures.
     file(GLOB references CONFIGURE_DEPENDS
-      "${COURSE_ROOT}/solutions/module*/include/rt/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc")
+      "${COURSE_ROOT}/solutions/module*/include/rt/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc"
+      "${COURSE_ROOT}/module*/tests/*_test.cc")
     list(APPEND read ${references})
   endif()
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${read}
     "${COURSE_ROOT}/scripts/coursekit/catalog.py" "${COURSE_ROOT}/scripts/coursekit/overlay.py"
-    "${COURSE_ROOT}/scripts/coursekit/mutants.py")
+    "${COURSE_ROOT}/scripts/coursekit/mutants.py" "${COURSE_ROOT}/scripts/coursekit/purposes.py")
 endfunction()
 
 # The distribution's Python, so that a pyenv, conda or venv on PATH changes nothing.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from coursekit import purposes
 from coursekit.catalog import Catalog, Exercise, Module, TestFile, UnknownId
 from coursekit.errors import CourseError
 
@@ -35,6 +36,7 @@ class Mutant:
     replace: str
     why: str  # why a learner would write it
     expect: Expect  # fail: a test fails, crashes or a sanitizer reports; hang: a test hangs
+    by: str = ""  # Suite.Name of a test that has to notice it, for which it is compiled alone
 
 
 def toml_file(root: Path, module: Module) -> Path:
@@ -84,11 +86,14 @@ def _load_one(catalog: Catalog, module: Module, entry: Any, where: str) -> Mutan
         if not isinstance(entry.get(key), str):
             raise MutantError(f"{where}: {key} is missing, or not a text")
     for key in entry:
-        if key not in (*_KEYS, "expect"):
+        if key not in (*_KEYS, "expect", "by"):
             raise MutantError(f"{where}: unknown key {key!r}")
     expect = entry.get("expect", "fail")
     if expect not in ("fail", "hang"):
         raise MutantError(f"{where}: expect is 'fail' or 'hang', not {expect!r}")
+    by = entry.get("by", "")
+    if not isinstance(by, str):
+        raise MutantError(f"{where}: by is not a text")
     if not entry["find"]:
         raise MutantError(f"{where}: find is empty")
     if entry["find"] == entry["replace"]:
@@ -115,6 +120,7 @@ def _load_one(catalog: Catalog, module: Module, entry: Any, where: str) -> Mutan
         replace=entry["replace"],
         why=entry["why"].strip(),
         expect=expect,
+        by=by,
     )
 
 
@@ -141,8 +147,22 @@ def apply(catalog: Catalog, mutant: Mutant) -> str:
 
 
 def target(mutant: Mutant, test: TestFile) -> str:
-    """The CMake target (and binary) of one test built with the mutant."""
+    """The CMake target (and binary) of one test file built with the mutant."""
     return f"mutant_{mutant.name}__{test.target}"
+
+
+def aimed_target(mutant: Mutant) -> str:
+    """The same with the one test that has to notice it, and no other."""
+    return f"mutant_{mutant.name}__aimed"
+
+
+def aimed_at(catalog: Catalog, mutant: Mutant) -> TestFile | None:
+    """The test file that has the test which the mutant names; None when it names none, or none that there is."""
+    for test in catalog.tests(catalog.exercise(mutant.exercise)):
+        written = purposes.written_in(test.path.read_text(encoding="utf-8"))
+        if any(one.name == mutant.by for one in written):
+            return test
+    return None
 
 
 def of_exercise(mutants: tuple[Mutant, ...], exercise: Exercise) -> tuple[Mutant, ...]:

@@ -19,6 +19,7 @@ from typing import Literal, Mapping, Sequence
 
 from coursekit import catalog as catalog_module
 from coursekit import mutants as mutants_module
+from coursekit import purposes
 from coursekit.catalog import Catalog, Exercise, Module
 from coursekit.errors import CourseError
 from coursekit.mutants import Mutant, MutantError
@@ -226,6 +227,10 @@ def mutant_calls(catalog: Catalog, module: Module, writer: Writer) -> list[str]:
             calls.append(f'message(STATUS "mutant {mutant.name} is left out: {reason}")\n')
             continue
         name = f"mutant-{mutant.name}"
+        aimed = mutants_module.aimed_at(catalog, mutant)
+        if aimed:
+            text = purposes.alone(aimed.path.read_text(encoding="utf-8"), mutant.by)
+            alone = writer.write(f"{name}/aimed/{aimed.path.name}", text)
         whole = plan(catalog, module, exercise, "solutions", "solutions")
         folder, sources = write_plan(
             catalog.root, writer, name, with_mutant(catalog, whole, mutant, name, writer)
@@ -238,6 +243,17 @@ def mutant_calls(catalog: Catalog, module: Module, writer: Writer) -> list[str]:
                     KIND=test.kind,
                     OVERLAY=str(folder),
                     SOURCES=[test.path, *sources],
+                )
+            )
+        if aimed:
+            calls.append(
+                cmake_call(
+                    "course_mutant",
+                    TARGET=mutants_module.aimed_target(mutant),
+                    KIND=aimed.kind,
+                    OVERLAY=str(folder),
+                    BESIDE=str(aimed.path.parent),
+                    SOURCES=[alone, *sources],
                 )
             )
     return calls

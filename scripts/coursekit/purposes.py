@@ -1,4 +1,4 @@
-"""Which tests a test file has, and which bug each says that it is here for. Pure."""
+"""Which tests a test file has, which bug each says that it is here for, and one of them alone. Pure."""
 
 from __future__ import annotations
 
@@ -30,6 +30,25 @@ def written_in(source: str) -> list[Written]:
         number = source.count("\n", 0, match.start())
         found.append(Written(f"{match[1]}.{match[2]}", number + 1, _bug(lines[:number])))
     return found
+
+
+def alone(source: str, name: str) -> str:
+    """The file with one test and no other, and what they share. Every line stays where it was."""
+    lines = source.splitlines()
+    for test in written_in(source):
+        if test.name != name:
+            start = test.line - 1
+            end = _last_line(lines, start)
+            lines[start : end + 1] = [""] * (end + 1 - start)
+    return "\n".join(lines) + "\n"
+
+
+def _last_line(lines: Sequence[str], first: int) -> int:
+    """Of the test that begins there. Relies on the formatter: a body ends where a line begins with its brace."""
+    opening = next(i for i in range(first, len(lines)) if "{" in lines[i])
+    if lines[opening].endswith("}"):
+        return opening
+    return next(i for i in range(opening + 1, len(lines)) if lines[i].startswith("}"))
 
 
 def _bug(above: Sequence[str]) -> str:

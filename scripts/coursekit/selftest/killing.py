@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from coursekit import build, check, mutants, runner
+from coursekit import build, check, mutants, purposes, runner
 from coursekit.catalog import TEST_SUFFIXES
 from coursekit.mutants import Mutant
 from coursekit.runner import TestResult
@@ -15,6 +15,7 @@ from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.selftest.runs import binary, clang
 
 FEWEST = 3  # for each exercise
+_AIMED = "aimed"  # in place of a kind of test: the one test that the mutant names
 
 
 def killed(bench: Bench) -> Iterator[Outcome]:
@@ -24,18 +25,25 @@ def killed(bench: Bench) -> Iterator[Outcome]:
         count = sum(m.exercise == exercise.id for m in everything)
         short = "" if count >= FEWEST else f"it has {count} mutants; at least {FEWEST} are wanted"
         yield Outcome(f"{exercise.id} has mutants", short)
-    # The unit tests first: what they kill needs no other binary, and each takes seconds to compile.
-    # By clang first, which takes half of g++'s time; a bug that only g++ shows is left to g++.
+    # The one test that a mutant names first, alone: to compile it takes a fraction of the rest. Then
+    # the unit tests: what they kill needs no other binary. By clang first, which takes half of g++'s
+    # time; a bug that only g++ shows is left to g++. (Who asks what only the model checker finds has
+    # to see all other tests pass first.)
+    kinds: list[str] = [kind for kind, _ in TEST_SUFFIXES]
+    compilers = [cxx for cxx in (clang(), "g++") if cxx]
+    stages = [(kind, cxx) for cxx in compilers for kind in kinds]
+    if not bench.thread_rounds:
+        stages.insert(0, (_AIMED, compilers[0]))
     results: dict[str, list[TestResult]] = {mutant.name: [] for mutant in everything}
     survivors = everything
-    for cxx in filter(None, (clang(), "g++")):
-        for kind, _ in TEST_SUFFIXES:
-            yield from _attack(bench, survivors, kind, cxx, results)
-            survivors = [mutant for mutant in survivors if judge(mutant, results[mutant.name])[0]]
+    for kind, cxx in stages:
+        yield from _attack(bench, survivors, kind, cxx, results)
+        survivors = [mutant for mutant in survivors if judge(mutant, results[mutant.name])[0]]
     by_threads = _with_threads(bench, everything, results) if bench.thread_rounds else {}
     rows = []
     for mutant in everything:
         problem, killer = judge(mutant, results[mutant.name])
+        problem = problem or misnamed(mutant, results[mutant.name])
         beside = by_threads.get(mutant.name, "")
         rows.append((mutant.exercise, mutant.name, f"{killer or 'SURVIVED'}{beside}"))
         yield Outcome(mutant.name, problem)
@@ -51,20 +59,24 @@ def _attack(
 ) -> Iterator[Outcome]:
     """Runs the tests of one kind against some mutants, and adds to the results."""
     configuration = _configuration(cxx)
-    targets = {mutant.name: target for mutant in some if (target := _target(bench, mutant, kind))}
+    targets = {mutant.name: found for mutant in some if (found := _target(bench, mutant, kind))}
     if not targets:
         return
     built = build.build(
-        bench.checkout, configuration, list(targets.values()), bench.ui.progress, bench.jobs
+        bench.checkout,
+        configuration,
+        [target for target, _ in targets.values()],
+        bench.ui.progress,
+        bench.jobs,
     )
     may_hang = {mutant.name for mutant in some if mutant.expect == "hang"}
     groups = []
-    for name, target in targets.items():
+    for name, (target, its_kind) in targets.items():
         if target in built.broken:
             where = check.place_and_message(bench.checkout, built.broken[target])
             yield Outcome(f"{name} compiles", where)
         else:
-            stage = (binary(bench, configuration, target, kind),)
+            stage = (binary(bench, configuration, target, its_kind),)
             groups.append(runner.Group(name, (stage,), until_failure=name not in may_hang))
     done = runner.run_groups(
         groups, lambda n, known, name: bench.ui.progress(f"killing by {name}", n, known)
@@ -97,13 +109,23 @@ def judge(mutant: Mutant, tests: Sequence[TestResult]) -> tuple[str, str]:
     return f"no test of {mutant.exercise} notices it: {mutant.why}", ""
 
 
+def misnamed(mutant: Mutant, tests: Sequence[TestResult]) -> str:
+    """What is wrong with the name of the test that has to notice it; empty if it did, or none is named."""
+    noticed = [purposes.plain_name(test.name) for test in tests if test.state != "pass"]
+    if not mutant.by or mutant.by in noticed:
+        return ""
+    return f"{', '.join(noticed)} notices it, and not {mutant.by}, which it names: mend its `by`"
+
+
 def _with_threads(
     bench: Bench, everything: Sequence[Mutant], results: Mapping[str, Sequence[TestResult]]
 ) -> dict[str, str]:
     """What real threads say of the mutants that only the model checker has found."""
     found = {m.name: test for m in everything if (test := _only_modelled(results[m.name]))}
     targets = {
-        m.name: f"{_target(bench, m, 'model')}_threads" for m in everything if m.name in found
+        m.name: f"{target_and_kind[0]}_threads"
+        for m in everything
+        if m.name in found and (target_and_kind := _target(bench, m, "model"))
     }
     configuration = _configuration("g++")
     build.build(
@@ -155,11 +177,14 @@ def _configuration(cxx: str) -> build.Configuration:
     )
 
 
-def _target(bench: Bench, mutant: Mutant, kind: str) -> str:
-    """What runs the exercise's tests of this kind on the mutant; empty when it has none."""
+def _target(bench: Bench, mutant: Mutant, kind: str) -> tuple[str, str] | None:
+    """What runs the exercise's tests of this kind on the mutant, and the kind that they are of; None when it has none."""
+    if kind == _AIMED:
+        aimed = mutants.aimed_at(bench.catalog, mutant)
+        return (mutants.aimed_target(mutant), aimed.kind) if aimed else None
     exercise = bench.catalog.exercise(mutant.exercise)
     found = [test for test in bench.catalog.tests(exercise) if test.kind == kind]
-    return mutants.target(mutant, found[0]) if found else ""
+    return (mutants.target(mutant, found[0]), kind) if found else None
 
 
 def _show(bench: Bench, rows: Sequence[tuple[str, str, str]]) -> None:

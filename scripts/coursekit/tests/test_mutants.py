@@ -119,6 +119,29 @@ def test_the_build_gets_a_target_for_each_test(root: Path, tmp_path: Path) -> No
     assert "/solutions/" in (folder / "rt/alpha.h").read_text()
 
 
+def test_the_test_that_a_mutant_names_is_built_alone(root: Path, tmp_path: Path) -> None:
+    named = MUTANT.replace("find =", 'by = "Beta.Says"\nfind =')
+    fake_course.write(root / "solutions/mutants/module1.toml", named)
+    tests = root / "module1-second/tests/beta_test.cc"
+    tests.write_text("TEST(Beta, Is) {\n}\nTEST(Beta, Says) {\n}\n")
+    course = catalog.load(root)
+    module = course.module("module1")
+    written = overlay.write_module(
+        course, module, tmp_path / "out", "learner", "learner", mutants=True
+    )
+    assert "mutant_beta-says-other__aimed" in written.read_text()
+    alone = tmp_path / "out/mutant-beta-says-other/aimed/beta_test.cc"
+    assert alone.read_text() == "\n\nTEST(Beta, Says) {\n}\n"
+
+
+def test_a_test_that_is_gone_is_not_built(root: Path) -> None:
+    named = MUTANT.replace("find =", 'by = "Beta.NobodyKnows"\nfind =')
+    fake_course.write(root / "solutions/mutants/module1.toml", named)
+    course = catalog.load(root)
+    (mutant,) = mutants.load_all(course)
+    assert mutants.aimed_at(course, mutant) is None
+
+
 def test_a_stale_mutant_does_not_stop_the_others(root: Path, tmp_path: Path) -> None:
     stale = MUTANT.replace("beta-says-other", "stale").replace("find = 'return", "find = 'gone")
     fake_course.write(root / "solutions/mutants/module1.toml", stale + MUTANT)

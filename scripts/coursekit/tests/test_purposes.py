@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coursekit.purposes import matching, nearest, plain_name, written_in
+from coursekit.purposes import alone, matching, nearest, plain_name, written_in
 
 SOURCE = """\
 // Bug it is here for: this belongs to a helper, not to a test.
@@ -30,6 +30,15 @@ def test_tests_and_their_bugs() -> None:
         ("Typed.One", 12, "a; b."),
         ("Plain.Case", 15, ""),
     ]
+
+
+def test_one_test_without_the_others() -> None:
+    left = alone(SOURCE, "Parker.NoWakeIsLost")
+    assert [(test.name, test.line) for test in written_in(left)] == [("Parker.NoWakeIsLost", 6)]
+    assert "void helper() {}" in left
+    assert len(left.splitlines()) == len(SOURCE.splitlines())
+    (other,) = written_in(alone(SOURCE, "Parker.Other"))
+    assert (other.name, other.line) == ("Parker.Other", 8)
 
 
 def test_names_that_googletest_made() -> None:

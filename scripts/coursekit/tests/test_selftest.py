@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from coursekit.errors import CourseError
@@ -39,6 +41,14 @@ def test_a_hang_kills_only_where_a_hang_is_expected() -> None:
     assert "only a hang shows it" in problem
     assert killing.judge(mutant("hang"), [test("hang")])[0] == ""
     assert "no test hung" in killing.judge(mutant("hang"), [test("fail")])[0]
+
+
+def test_the_test_that_a_mutant_names_has_to_notice_it() -> None:
+    named = replace(mutant(), by="Suite.Case")
+    assert killing.misnamed(mutant(), [test("fail", "Suite.Other")]) == ""
+    assert killing.misnamed(named, [test("fail", "Some/Suite.Case/3")]) == ""
+    problem = killing.misnamed(named, [test("pass"), test("fail", "Suite.Other")])
+    assert problem.startswith("Suite.Other notices it, and not Suite.Case")
 
 
 def test_a_mutant_that_is_not_written_proves_nothing() -> None:
