@@ -74,6 +74,23 @@ TEST(RuntimeModel, NoTaskFromOutsideIsLeftWhileTheWorkerSleeps) {
   });
 }
 
+// Bug it is here for: the same with two of them, of which each may count on the other.
+TEST(RuntimeModel, NoTaskFromOutsideIsLeftWhileBothWorkersSleep) {
+  check(Options().spurious_wakeups(0), [] {
+    Runtime runtime(2);
+    Thread other([&] { runtime->work(1); });
+    Thread spawner([&] {
+      runtime.spawn([&](Context&) -> Poll<void> {
+        runtime->close();
+        return kReady;
+      });
+    });
+    runtime->work(0);
+    other.join();
+    spawner.join();
+  });
+}
+
 // Bug it is here for: a task that comes with the end is neither run nor dropped, or both. (Classic
 // bugs 49 and 50.)
 TEST(RuntimeModel, ATaskThatComesWithTheEndIsRunOrDropped) {
@@ -137,6 +154,35 @@ TEST(RuntimeModel, TheLastWorkerSeesWhatTheOthersHaveLeft) {
     seen.add(was_last[0] ? "first" : "second");
   });
   EXPECT_EQ(seen, Outcomes({"first", "second"}));
+}
+
+// Bug it is here for: a task that is spawned by one that is dropped, while another one comes from
+// outside.
+TEST(RuntimeModel, ATaskThatIsSpawnedByADroppedOneIsDropped) {
+  struct SpawnsInItsEnd {
+    explicit SpawnsInItsEnd(Runtime& r) noexcept : runtime(&r) {}
+    SpawnsInItsEnd(SpawnsInItsEnd&& other) noexcept
+        : runtime(std::exchange(other.runtime, nullptr)) {}
+    ~SpawnsInItsEnd() {
+      if (runtime == nullptr) return;
+      runtime->spawn([tracked = Tracked()](Context&) -> Poll<void> {
+        tracked.use();
+        return kReady;
+      });
+    }
+    Runtime* runtime;
+  };
+  check(Options().spurious_wakeups(0), [] {
+    Runtime runtime(1);
+    Thread worker([&] { runtime->work(0); });
+    Thread spawner([&] {
+      runtime.spawn([mine = SpawnsInItsEnd(runtime)](Context&) -> Poll<void> { return kPending; });
+    });
+    runtime->close();
+    worker.join();
+    spawner.join();
+    MODEL_REQUIRE(runtime->alive() == 0);
+  });
 }
 
 // Bug it is here for: the task is in the queue, and before somebody is unparked for it the task,
