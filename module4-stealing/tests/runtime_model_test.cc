@@ -139,15 +139,17 @@ TEST(RuntimeModel, TheLastWorkerSeesWhatTheOthersHaveLeft) {
   Outcomes seen;
   check(Options().spurious_wakeups(0), [&seen] {
     Runtime runtime(2);
-    runtime.spawn([&](Context&) -> Poll<void> {
-      runtime->close();
-      for (int i = 0; i < 2; ++i) {
-        runtime.spawn([tracked = Tracked()](Context&) -> Poll<void> { return kPending; });
-      }
-      return kReady;
-    });
+    runtime->close();
     bool was_last[2];
-    Thread other([&] { was_last[1] = runtime->work(1); });
+    Thread other([&] {
+      {
+        const StealingScheduler::Here here(*runtime, 1);
+        for (int i = 0; i < 2; ++i) {  // The second puts the first into the ring.
+          runtime.spawn([tracked = Tracked()](Context&) -> Poll<void> { return kPending; });
+        }
+      }
+      was_last[1] = runtime->end_worker();
+    });
     was_last[0] = runtime->work(0);
     other.join();
     MODEL_REQUIRE(runtime->alive() == 0);
