@@ -8,7 +8,8 @@
 //   1. The queue has the scheduled reference of each task that is in it. Those that are left when
 //      it goes are let go of.
 //   2. A task is in one queue at most. (It has one scheduled reference; rt/task_header.h.)
-//   3. Each function takes constant time, but for pop_batch(): as long as what it gives out.
+//   3. While no trace is on, each function takes constant time, but for pop_batch(): as long as
+//      what it gives out.
 //
 // The idea is the queue of Tokio's runtime::scheduler::inject.
 #pragma once
@@ -55,16 +56,24 @@ class TaskFifo {
   }
 
   // Puts all of `others` behind those that are here, in their order. `others` is empty after it.
-  // The trace hears nothing of it.
   void push_batch(TaskFifo& others) noexcept {
+    if (trace::enabled()) [[unlikely]] {  // One by one: the trace hears of each.
+      while (TaskRef task = others.pop()) push(std::move(task));
+      return;
+    }
     if (others.first_ == nullptr) return;
     link(std::exchange(others.first_, nullptr), std::exchange(others.last_, nullptr),
          std::exchange(others.size_, 0));
   }
 
-  // The `most` that have waited longest, or as many as there are. The trace hears nothing of it.
-  TaskFifo pop_batch(std::size_t most) noexcept {
-    TaskFifo batch(name_);
+  // The `most` that have waited longest, or as many as there are. `name`: of the list that they are
+  // in from now on.
+  TaskFifo pop_batch(std::size_t most, const char* name) noexcept {
+    TaskFifo batch(name);
+    if (trace::enabled()) [[unlikely]] {
+      while (batch.size_ < most && first_ != nullptr) batch.push(pop());
+      return batch;
+    }
     if (most == 0 || first_ == nullptr) return batch;
     TaskHeader* last = first_;
     std::size_t count = 1;

@@ -72,8 +72,6 @@ class InjectQueue {
   bool empty() const noexcept { return size() == 0; }
 
  private:
-  static constexpr const char* kName = "inject";  // In the trace.
-
   // Yours: the tasks, and how many there are for those who only ask.
 };
 

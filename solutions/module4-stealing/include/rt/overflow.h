@@ -73,7 +73,7 @@ inline std::uint32_t push_or_overflow(LocalQueue& own, TaskRef task, InjectQueue
       return 1;
     }
     if (own.room() > 0) continue;
-    TaskFifo newer("inject");
+    TaskFifo newer("overflow");
     if (!detail::take_newer_half(own, before, newer)) continue;
     newer.push(std::move(task));
     const auto count = static_cast<std::uint32_t>(newer.size());
