@@ -147,6 +147,24 @@ TEST(IdleModel, NoTaskIsLeftWhileOneOfTwoSleeps) {
   });
 }
 
+// The same with three workers, one of which opens the tasks and is busy for long: two may search at
+// a time.
+TEST(IdleModel, NoTaskIsLeftWhileOneOfThreeSleeps) {
+  check(Options().spurious_wakeups(0), [] {
+    Crew crew(3);
+    Token second_came;
+    Atomic<int> come{0};
+    const auto meet = [&] { come.fetch_add(1) == 0 ? second_came.take() : second_came.leave(); };
+    Thread first([&] { crew.work(1, 1, meet); }), second([&] { crew.work(2, 1, meet); });
+    crew.find_and_run([&] {
+      crew.open_task();
+      crew.open_task();
+      first.join();
+      second.join();
+    });
+  });
+}
+
 // Bug it is here for: two who open a task look, both see somebody asleep, and both wake one.
 TEST(IdleModel, TwoWhoOpenATaskAtOnceWakeOne) {
   check([] {

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 
 #include "rt/parker.h"
@@ -29,8 +28,8 @@ using worker_parts::Fleet;
 
 // Takes steps as that worker until it has run as many tasks. (To end workers that sleep would be
 // most of the steps of a scenario.)
-void work(Fleet& fleet, std::size_t worker, std::uint64_t tasks) {
-  while (fleet.seat(worker).counters.polls.value() < tasks) fleet.step(worker);
+void work(Fleet& fleet, std::size_t worker, int tasks) {
+  while (fleet.polls(worker) < tasks) fleet.step(worker);
 }
 
 // Two tasks, the first of which blocks its worker until the second one runs: on another worker.

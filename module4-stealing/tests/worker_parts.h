@@ -32,7 +32,7 @@ class Fleet final : public rt::TaskScheduler {
  public:
   Fleet(std::size_t workers, std::unique_ptr<rt::WorkerParks> parks,
         rt::WorkerOptions options = rt::WorkerOptions())
-      : shared_(workers, std::move(parks), options) {
+      : shared_(workers, std::move(parks), options), polls_(workers) {
     for (std::size_t i = 0; i < workers; ++i) workers_.emplace_back(shared_, i);
   }
   // REQUIRES: no worker runs any more.
@@ -46,8 +46,12 @@ class Fleet final : public rt::TaskScheduler {
   rt::WorkerShared::Seat& seat(std::size_t worker) { return shared_.seats[worker]; }
   rt::Worker& worker(std::size_t i) { return workers_[i]; }
 
+  // How many polls the worker has begun. (The runtime's own counters are an exercise to come.) For
+  // its thread, or when that has ended.
+  int polls(std::size_t worker) const { return polls_[worker].count; }
+
   bool step(std::size_t worker) {
-    const Here here(workers_[worker]);
+    const Here here(workers_[worker], polls_[worker].count);
     return workers_[worker].step();
   }
   void work(std::size_t worker) {
@@ -62,35 +66,43 @@ class Fleet final : public rt::TaskScheduler {
 
   // A task that is nowhere yet.
   rt::TaskRef make(Body body) {
-    auto future = rt::poll_fn(std::move(body));
+    auto future = rt::poll_fn([mine = std::move(body)](rt::Context& cx) mutable {
+      ++*Here::slot()->polls;
+      return mine(cx);
+    });
     return rt::TaskCell::create(&future, rt::kFutureVTable<decltype(future)>, *this, false)
         .scheduled;
   }
 
   void schedule(rt::TaskRef task) noexcept override {
-    if (rt::Worker* const here = Here::slot()) return here->schedule(std::move(task));
+    if (const Here* const here = Here::slot()) return here->worker->schedule(std::move(task));
     shared_.inject.push(std::move(task));
     shared_.notify();
   }
-  void yield(rt::TaskRef task) noexcept override { Here::slot()->yield(std::move(task)); }
+  void yield(rt::TaskRef task) noexcept override { Here::slot()->worker->yield(std::move(task)); }
   bool release(rt::TaskHeader&) noexcept override { return false; }
 
  private:
   // This thread is that worker, to the end of the scope.
-  class Here {
-   public:
-    explicit Here(rt::Worker& worker) noexcept : outer_(std::exchange(slot(), &worker)) {}
+  struct Here {
+    Here(rt::Worker& w, int& p) noexcept
+        : worker(&w), polls(&p), outer(std::exchange(slot(), this)) {}
     Here(const Here&) = delete;
-    ~Here() { slot() = outer_; }
+    ~Here() { slot() = outer; }
     struct Tag;
-    static rt::Worker*& slot() noexcept { return rt::sync::ThreadLocal<rt::Worker*, Tag>::get(); }
+    static const Here*& slot() noexcept { return rt::sync::ThreadLocal<const Here*, Tag>::get(); }
 
-   private:
-    rt::Worker* const outer_;
+    rt::Worker* const worker;
+    int* const polls;
+    const Here* const outer;
+  };
+  struct alignas(64) Polls {
+    int count = 0;
   };
 
   rt::WorkerShared shared_;
   std::deque<rt::Worker> workers_;
+  std::vector<Polls> polls_;
 };
 
 }  // namespace worker_parts
