@@ -121,7 +121,7 @@ class Timers {
     if (state == Timer::kIdle || state == Timer::kLost) return;
     if (state == Timer::kArmed) {
       Waker unused(nullptr, nullptr);  // Before the lock: dropped after it.
-      const sync::Lock lock(mutex_);
+      const sync::ShortLock lock(mutex_);
       if (wheel_.write().cancel(timer)) unused = std::move(timer.waker_.write());
       // Relaxed: its own thread's, and the lock's.
       timer.state_.store(Timer::kIdle, std::memory_order_relaxed);
@@ -133,7 +133,7 @@ class Timers {
   // When the next timer is due: never too late, and too early at most if one was cancelled.
   // infinite_future() if there is none. From here to end_sleep(), an earlier timer unparks.
   Instant begin_sleep() {
-    const sync::Lock lock(mutex_);
+    const sync::ShortLock lock(mutex_);
     const std::uint64_t next = wheel_.read().next_expiry().value_or(kForever);
     sleeps_until_.write() = next;
     if (next == kForever) return Instant::infinite_future();
@@ -142,7 +142,7 @@ class Timers {
   }
 
   void end_sleep() {
-    const sync::Lock lock(mutex_);
+    const sync::ShortLock lock(mutex_);
     sleeps_until_.write() = kAwake;
   }
 
@@ -157,7 +157,7 @@ class Timers {
   // Wakes all. Whoever polls from here on gets Cancelled, unless his timer had fired before.
   void shutdown() {
     {
-      const sync::Lock lock(mutex_);
+      const sync::ShortLock lock(mutex_);
       is_shut_down_.write() = true;
     }
     take_all(kForever, Timer::kLost);
@@ -200,7 +200,7 @@ class Timers {
     if (trace::enabled()) trace::timer_set(trace_id(timer), deadline);
     Waker waker = cx.waker().clone();  // Before the lock: if it is not used, dropped after it.
     {
-      const sync::Lock lock(mutex_);
+      const sync::ShortLock lock(mutex_);
       if (is_shut_down_.read()) {
         timer.state_.store(Timer::kLost, std::memory_order_relaxed);  // The lock orders it.
         throw Cancelled();
@@ -220,7 +220,7 @@ class Timers {
 
   Poll<void> poll_armed(Timer& timer, Context& cx) {
     Waker old(nullptr, nullptr);  // Before the lock: dropped after it.
-    const sync::Lock lock(mutex_);
+    const sync::ShortLock lock(mutex_);
     // Relaxed: the lock orders it. It may have changed before we had the lock.
     const Timer::State state = timer.state_.load(std::memory_order_relaxed);
     if (state == Timer::kFired) return kReady;
@@ -244,7 +244,7 @@ class Timers {
 
   // Moves wakers of timers that are due into `batch`. True: there are no more.
   bool take(Batch& batch, std::uint64_t tick, Timer::State becomes) {
-    const sync::Lock lock(mutex_);
+    const sync::ShortLock lock(mutex_);
     while (!batch.is_full()) {
       TimerNode* const node = wheel_.write().poll(tick);
       if (node == nullptr) return true;
@@ -263,7 +263,9 @@ class Timers {
 
   const std::int64_t start_ns_;  // Of tick 0.
   const absl::AnyInvocable<void() const> unpark_;
-  sync::Mutex mutex_;  // Guards the rest, and the wakers of armed timers.
+  // Guards the rest, and the wakers of armed timers. Held for 32 timers at most; and, which is seldom,
+  // while a slot of the wheel is opened.
+  sync::ShortMutex mutex_;
   sync::Cell<TimerWheel> wheel_;
   // The tick that ends the sleep of the driver.
   sync::Cell<std::uint64_t> sleeps_until_{kAwake};

@@ -49,7 +49,7 @@ class OwnedTasks {
   // caller's, who has to shut it down.
   [[nodiscard]] bool bind(TaskRef& task) noexcept {
     Shard& shard = shard_of(*task);
-    const sync::Lock lock(shard.mutex);
+    const sync::ShortLock lock(shard.mutex);
     List& list = shard.list.write();
     if (list.closed) return false;
     list.link(*std::move(task).into_raw());
@@ -60,7 +60,7 @@ class OwnedTasks {
   // caller's now.
   [[nodiscard]] bool release(TaskHeader& task) noexcept {
     Shard& shard = shard_of(task);
-    const sync::Lock lock(shard.mutex);
+    const sync::ShortLock lock(shard.mutex);
     if (!task.owned.read().is_linked()) return false;
     shard.list.write().unlink(task);
     return true;
@@ -80,7 +80,7 @@ class OwnedTasks {
   std::size_t size() const noexcept {
     std::size_t size = 0;
     for (std::size_t i = 0; i <= mask_; ++i) {
-      const sync::Lock lock(shards_[i].mutex);
+      const sync::ShortLock lock(shards_[i].mutex);
       size += shards_[i].list.read().size;
     }
     return size;
@@ -117,7 +117,7 @@ class OwnedTasks {
   };
 
   struct alignas(64) Shard {  // A cache line or more of its own.
-    mutable sync::Mutex mutex;
+    mutable sync::ShortMutex mutex;
     sync::Cell<List> list{};
   };
 
@@ -128,7 +128,7 @@ class OwnedTasks {
 
   // Null: it is empty, for good.
   static TaskRef close_and_pop(Shard& shard) noexcept {
-    const sync::Lock lock(shard.mutex);
+    const sync::ShortLock lock(shard.mutex);
     List& list = shard.list.write();
     list.closed = true;
     if (list.first == nullptr) return TaskRef();
