@@ -59,10 +59,10 @@
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
 //
-// Costs, in read-modify-writes (RMW) beside those of the task's own word: none for a task that comes
-// by the slot; two for one that comes by the own queue, its push and its pop. That a task which is
-// alone and yields comes by the slot took a tenth of its time away (0.9, in one run; and it has to
-// be told of to nobody, which would wake a thread each time).
+// Costs, in read-modify-writes (RMW) beside those of the task's own word: none for a task that
+// comes by the slot; two for one that comes by the own queue, its push and its pop. That a task
+// which is alone and yields comes by the slot took a tenth of its time away (0.9, in one run; and
+// it has to be told of to nobody, which would wake a thread each time).
 //
 // The idea is Tokio's runtime::scheduler::multi_thread::worker.
 #pragma once
