@@ -88,8 +88,6 @@ namespace detail {
 // What a Runtime, its Handles and its workers share, and what the tasks know as their Scheduler.
 class RuntimeCore final : public Scheduler {
  public:
-  using Hook = std::function<void()>;
-
   RuntimeCore(std::size_t workers, std::unique_ptr<DriverParks> parks, const WorkerOptions& options)
       : driver_(parks->driver()),
         scheduler_(new StealingScheduler(workers, std::move(parks), options)),
@@ -169,10 +167,9 @@ class Runtime final {
   // the program, with a word about it.
   ~Runtime() {
     if (StealingScheduler::Here::is_in(core_->scheduler())) {
-      std::fprintf(
-          stderr,
-          "rt::Runtime: destroyed inside one of its own tasks, whose end it waits for. Let "
-          "the thread that made the runtime destroy it.\n");
+      std::fprintf(stderr,
+                   "rt::Runtime: destroyed inside one of its own tasks, whose end it waits for. "
+                   "Let the thread that made the runtime destroy it.\n");
       std::abort();
     }
     if (has_given_up_) {
@@ -321,7 +318,8 @@ inline Runtime::Handle Runtime::handle() const noexcept { return Handle(core_); 
 //   worker_threads           as many as there are cores
 //   thread_name              "worker"
 //   max_blocking_threads     512
-//   global_queue_interval    31, event_interval 61 (WorkerOptions says what they are)
+//   global_queue_interval    31
+//   event_interval           61
 //   seed                     0
 //   start_paused             false
 class Runtime::Builder {
