@@ -263,8 +263,8 @@ class Timers {
 
   const std::int64_t start_ns_;  // Of tick 0.
   const absl::AnyInvocable<void() const> unpark_;
-  // Guards the rest, and the wakers of armed timers. Held for 32 timers at most; and, which is seldom,
-  // while a slot of the wheel is opened.
+  // Guards the rest, and the wakers of armed timers. Held for 32 timers at most; and, which is
+  // seldom, while a slot of the wheel is opened.
   sync::ShortMutex mutex_;
   sync::Cell<TimerWheel> wheel_;
   // The tick that ends the sleep of the driver.
