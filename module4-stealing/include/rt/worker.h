@@ -53,16 +53,17 @@
 // Invariants
 //   1. It sleeps only when it has found nothing in its slot, in its queue, and in inject; and if it
 //      might search, in nobody's.
-//   2. No task waits for ever: the slot and the own queue are passed over every
-//      global_queue_interval steps, for a task of inject; events are looked for every
-//      event_interval steps.
+//   2. No task of inject waits for ever, and no event: every global_queue_interval steps the slot
+//      and the own queue are passed over, and every event_interval steps events are looked for.
+//      (The own queue may wait, while two tasks wake each other by way of the slot. Module 5 ends
+//      that.)
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
 //
 // Costs, in read-modify-writes (RMW) beside those of the task's own word: none for a task that
-// comes by the slot; two for one that comes by the own queue, its push and its pop. That a task
-// which is alone and yields comes by the slot took a tenth of its time away (0.9, in one run; and
-// it has to be told of to nobody, which would wake a thread each time).
+// comes by the slot; two for one that comes by the own queue, its push and its pop. A task
+// that is alone and yields takes 0.9 of the time by the slot that it took by the queue (measured in
+// one run); and nobody has to hear of it, which would wake a thread each time.
 //
 // The idea is Tokio's runtime::scheduler::multi_thread::worker.
 #pragma once
