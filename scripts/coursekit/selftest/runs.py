@@ -41,7 +41,9 @@ def clang() -> str:
 def by_clang(bench: Bench, sanitize: str) -> Iterator[Outcome]:
     """The same by the other compiler, which takes half the time; by g++ where there is no clang."""
     # A model test has one real thread, which ThreadSanitizer has nothing to say of.
-    yield from solutions(_without_model(bench) if sanitize == "thread" else bench, sanitize, clang())
+    yield from solutions(
+        _without_model(bench) if sanitize == "thread" else bench, sanitize, clang()
+    )
 
 
 def on_one_cpu(bench: Bench) -> Iterator[Outcome]:

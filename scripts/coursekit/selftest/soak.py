@@ -36,9 +36,7 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
         repeats = min(_RUNS_IN_A_PROCESS, rounds - done)
         # A model test does the same each time: once in a process is enough.
         groups = [
-            runner.Group(
-                b.path.name, ((replace(b, repeats=1 if b.kind == "model" else repeats),),)
-            )
+            runner.Group(b.path.name, ((replace(b, repeats=1 if b.kind == "model" else repeats),),))
             for b in binaries
         ]
         bench.ui.progress("soaking", done, rounds)
