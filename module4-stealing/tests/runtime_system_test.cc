@@ -115,6 +115,33 @@ TEST(RuntimeBuilder, AStartThatFailsHalfWayEndsWhatWasStarted) {
   }
 }
 
+// With an interval of one, what comes from outside is before what the worker has of its own.
+TEST(RuntimeBuilder, ItsNumbersReachTheWorkers) {
+  std::string diary;  // Of one worker.
+  std::latch begun(1), go(1), done(2);
+  const std::unique_ptr<Runtime> runtime =
+      Runtime::Builder().worker_threads(1).global_queue_interval(1).build().value();
+  const auto spawn = [&](char name) {
+    task(*runtime, [&diary, &done, name](Context&) -> Poll<void> {
+      diary += name;
+      done.count_down();
+      return kReady;
+    });
+  };
+  task(*runtime, [&](Context&) -> Poll<void> {
+    spawn('b');
+    begun.count_down();
+    go.wait();
+    return kReady;
+  });
+  begun.wait();
+  spawn('a');
+  go.count_down();
+  done.wait();
+  runtime->shutdown();
+  EXPECT_EQ(diary, "ab");
+}
+
 TEST(RuntimeBuilder, MayStartWithThePausedClock) {
   const std::unique_ptr<Runtime> runtime =
       Runtime::Builder().worker_threads(2).start_paused(true).build().value();
