@@ -51,6 +51,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -327,9 +328,11 @@ class Runtime::Builder {
   using Hook = std::function<void()>;
   using StartThread = std::function<sync::Thread(std::function<void()>)>;
 
-  Builder() : workers_(std::max(1u, sync::Thread::hardware_concurrency())) {}
+  Builder() {}
 
-  Builder& worker_threads(std::size_t workers) { return set(workers_, workers); }
+  Builder& worker_threads(std::size_t workers) {
+    return set(workers_, std::optional<std::size_t>(workers));
+  }
 
   // Of the workers: "web" makes "web 0", "web 1" and so on, in traces, debuggers and top. Linux
   // shows 15 characters: of longer ones the number stays.
@@ -370,8 +373,9 @@ class Runtime::Builder {
     absl::StatusOr<std::unique_ptr<Driver>> driver = Driver::create();
     if (!driver.ok()) return driver.status();
     if (start_paused_) clock::pause();
+    const std::size_t workers = workers_.has_value() ? *workers_ : cores();
     auto core = sync::Arc<detail::RuntimeCore>::make(
-        workers_, std::make_unique<DriverParks>(workers_, *std::move(driver)), options_);
+        workers, std::make_unique<DriverParks>(workers, *std::move(driver)), options_);
     std::unique_ptr<Runtime> runtime(new Runtime(core));
     status = start_threads(*runtime, core);
     if (!status.ok()) return status;
@@ -386,7 +390,7 @@ class Runtime::Builder {
   }
 
   absl::Status check() const {
-    if (workers_ == 0) return none_at_all("worker_threads");
+    if (workers_ == std::size_t{0}) return none_at_all("worker_threads");
     if (max_blocking_ == 0) return none_at_all("max_blocking_threads");
     if (options_.global_queue_interval == 0) return none_at_all("global_queue_interval");
     if (options_.event_interval == 0) return none_at_all("event_interval");
@@ -397,11 +401,15 @@ class Runtime::Builder {
         absl::StrCat("Runtime: ", what, " is 0; it needs one or more"));
   }
 
+  // Asked only where nobody has said how many: glibc opens a file for it.
+  static std::size_t cores() { return std::max(1u, sync::Thread::hardware_concurrency()); }
+
   absl::Status start_threads(Runtime& runtime, const sync::Arc<detail::RuntimeCore>& core) const {
+    const std::size_t workers = core->scheduler().workers();
     std::exception_ptr thrown;
     try {
-      runtime.threads_.reserve(workers_);
-      while (runtime.threads_.size() < workers_) {
+      runtime.threads_.reserve(workers);
+      while (runtime.threads_.size() < workers) {
         runtime.threads_.push_back(start_worker(core, runtime.threads_.size()));
       }
     } catch (...) {
@@ -410,15 +418,15 @@ class Runtime::Builder {
     if (thrown == nullptr) return absl::OkStatus();
     const std::size_t started = runtime.threads_.size();
     core->scheduler().close();
-    for (std::size_t i = started; i < workers_; ++i) {
+    for (std::size_t i = started; i < workers; ++i) {
       core->skip_worker();
       core->thread_ends();
     }
     try {
       std::rethrow_exception(std::move(thrown));
     } catch (const std::system_error& error) {
-      return absl::ResourceExhaustedError(absl::StrCat("Runtime: start worker ", started + 1,
-                                                       " of ", workers_, ": ", error.what()));
+      return absl::ResourceExhaustedError(
+          absl::StrCat("Runtime: start worker ", started + 1, " of ", workers, ": ", error.what()));
     }
   }
 
@@ -441,7 +449,7 @@ class Runtime::Builder {
     return name_.substr(0, kMost - number.size()) + number;
   }
 
-  std::size_t workers_;
+  std::optional<std::size_t> workers_;  // None: as many as there are cores.
   std::string name_ = "worker";
   std::size_t max_blocking_ = 512;
   WorkerOptions options_;
