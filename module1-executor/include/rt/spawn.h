@@ -17,6 +17,7 @@
 // The idea is Tokio's tokio::spawn and tokio::task::JoinHandle.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -51,6 +52,9 @@ struct FutureVTable {
   // future, constructs the output in its place, and returns true. Throws what either of them
   // throws; then the future has been destroyed, and nothing is in its place.
   bool (*poll_in_place)(void* place, Context& cx);
+  // A place for either of them, or for the std::exception_ptr of what was thrown.
+  std::size_t place_size;
+  std::size_t place_align;
 };
 
 namespace detail {
@@ -120,6 +124,10 @@ inline constexpr FutureVTable kFutureVTable = {
     &detail::FutureFunctions<F>::move_output,
     &detail::FutureFunctions<F>::destroy_output,
     &detail::FutureFunctions<F>::poll_in_place,
+    std::max({sizeof(F), sizeof(typename detail::FutureFunctions<F>::Stored),
+              sizeof(std::exception_ptr)}),
+    std::max({alignof(F), alignof(typename detail::FutureFunctions<F>::Stored),
+              alignof(std::exception_ptr)}),
 };
 
 // What a scheduler does for a JoinHandle. `task` is whatever the scheduler likes.

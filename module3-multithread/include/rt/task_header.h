@@ -115,7 +115,7 @@ class [[nodiscard]] TaskRef {
     return *this;
   }
   ~TaskRef() {
-    if (task_ != nullptr && task_->state.release()) task_->vtable->free(*task_);
+    if (task_ != nullptr) let_go(*task_);
   }
 
   // A second reference.
@@ -149,6 +149,11 @@ class [[nodiscard]] TaskRef {
 
  private:
   explicit TaskRef(TaskHeader* task) noexcept : task_(task) {}
+
+  // Not inline: most are empty by their end, and to see that is.
+  [[gnu::noinline]] static void let_go(TaskHeader& task) noexcept {
+    if (task.state.release()) task.vtable->free(task);
+  }
 
   TaskHeader* task_ = nullptr;
 };

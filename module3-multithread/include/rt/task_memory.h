@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <exception>
 #include <new>
 
 #include "rt/blocks.h"
@@ -21,11 +20,10 @@ class TaskMemory {
  public:
   // For a cell of this size and alignment, and what `future` may need behind it.
   TaskMemory(std::size_t cell_size, std::size_t cell_align, const FutureVTable& future) noexcept {
-    const std::size_t place_align =
-        std::max({future.align, future.output_align, alignof(std::exception_ptr)});
-    offset_ = (cell_size + place_align - 1) & ~(place_align - 1);  // A power of two; no division.
-    size_ = offset_ + std::max({future.size, future.output_size, sizeof(std::exception_ptr)});
-    align_ = std::max(cell_align, place_align);
+    // A power of two: no division.
+    offset_ = (cell_size + future.place_align - 1) & ~(future.place_align - 1);
+    size_ = offset_ + future.place_size;
+    align_ = std::max(cell_align, future.place_align);
   }
 
   std::size_t offset() const noexcept { return offset_; }  // Of the future, from the cell.
