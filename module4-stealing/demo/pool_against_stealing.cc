@@ -225,7 +225,7 @@ bool draw(const std::vector<Row>& rows, const std::string& file) {
                "set title 'What a task costs, against one queue for all'\n"
                "set ylabel 'stealing / one queue'\nset style data histograms\n"
                "set style fill pattern border -1\nset boxwidth 0.9\nset yrange [0:]\nset grid y\n"
-               "set key top left title 'workers'\nplot 1 notitle with lines dashtype 2",
+               "set key outside title 'workers'\nplot 1 notitle with lines dashtype 2",
                quoted.c_str());
   std::vector<std::size_t> columns;
   for (const Row& row : rows) {
