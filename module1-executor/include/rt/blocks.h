@@ -20,7 +20,7 @@
 //      for, by any thread.
 //   2. A thread keeps two batches of each size at most. When it ends, others get what it had.
 //   3. Under a sanitizer, under the model checker and in a debug build nothing is kept, so that
-//      they see each block come and go.
+//      they see each block come and go; nor with RT_BLOCKS_KEEP_NOTHING, for who counts malloc's.
 //
 // The idea is Jeff Bonwick's magazines.
 #pragma once
@@ -28,12 +28,14 @@
 #include <cstddef>
 #include <new>
 
+#ifndef RT_BLOCKS_KEEP_NOTHING
 #if defined(RT_MODEL_CHECKED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
     !defined(NDEBUG)
 #define RT_BLOCKS_KEEP_NOTHING
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define RT_BLOCKS_KEEP_NOTHING
+#endif
 #endif
 #endif
 #ifdef RT_BLOCKS_KEEP_ALL_THE_SAME  // For its own test.
