@@ -134,7 +134,7 @@ TEST(IdleModel, NoTaskIsLeftBesideABusyWorker) {
 // found one task does not look for more. The first task is not done before the second has come to
 // it: with one of them left, both workers are stuck.
 TEST(IdleModel, NoTaskIsLeftWhileOneOfTwoSleeps) {
-  check(Options().spurious_wakeups(0), [] {
+  check(Options().preemptions(3).spurious_wakeups(0), [] {
     Crew crew(2);
     Token second_came;
     Atomic<int> come{0};

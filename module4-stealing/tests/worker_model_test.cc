@@ -50,7 +50,7 @@ class Meeting {
 // Bugs it is here for: a worker looks, is told of nothing, and then says that it sleeps; it does
 // not look again after that. (Classic bugs 40 and 44.)
 TEST(WorkerModel, NoTaskIsLeftWhileTheWorkerSleeps) {
-  check(Options().spurious_wakeups(0), [] {
+  check(Options().preemptions(3).spurious_wakeups(0), [] {
     Fleet fleet(1, std::make_unique<rt::PlainParks>(1));
     Parker done;
     Thread worker([&] { work(fleet, 0, 2); });
@@ -69,7 +69,7 @@ TEST(WorkerModel, NoTaskIsLeftWhileTheWorkerSleeps) {
 // its queue, and tells nobody; the other one has looked for the last time while they were in
 // nobody's hands.
 TEST(WorkerModel, NoTaskOfAShareIsLeftWhileTheOtherWorkerSleeps) {
-  check(Options().spurious_wakeups(0), [] {
+  check(Options().preemptions(3).spurious_wakeups(0), [] {
     Fleet fleet(2, std::make_unique<rt::PlainParks>(2));
     Meeting meeting;
     for (int i = 0; i < 2; ++i) fleet.put_into_inject(meeting.task());
@@ -83,7 +83,7 @@ TEST(WorkerModel, NoTaskOfAShareIsLeftWhileTheOtherWorkerSleeps) {
 // early; the other worker looks for the last time, and says only then that it sleeps; or it does
 // not look, since it was not searching.
 TEST(WorkerModel, NoTaskOfATaskIsLeftWhileTheOtherWorkerSleeps) {
-  check(Options().spurious_wakeups(0), [] {
+  check(Options().preemptions(3).spurious_wakeups(0), [] {
     Fleet fleet(2, std::make_unique<rt::PlainParks>(2));
     Meeting meeting;
     fleet.worker(0).schedule(fleet.make([&](Context&) -> Poll<void> {
