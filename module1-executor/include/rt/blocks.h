@@ -77,7 +77,7 @@ inline constexpr std::uint32_t kBatch = 64;       // Blocks.
 inline constexpr std::size_t kFirstPiece = 4096;  // A thread's; each next one is twice as large,
 inline constexpr std::size_t kLargestPiece = 262144;  // up to this.
 inline constexpr std::size_t kRegion = std::size_t{32} << 20;
-inline constexpr std::size_t kSmallPages = std::size_t{1} << 20;  // Of a region; the rest is huge.
+inline constexpr std::size_t kSmallPages = std::size_t{8} << 20;  // The first ones; then huge ones.
 
 // A block that nobody has.
 struct Block {
@@ -127,7 +127,9 @@ struct Memory {
       left_over = left_over->next;
       return piece;
     }
-    if (region.size() < size) region = map_region();
+    if (region.size() < size) {
+      region = map_region(taken.load(std::memory_order_relaxed) == 0 ? kSmallPages : 0);
+    }
     taken.fetch_add(size, std::memory_order_relaxed);  // Written under the lock.
     Piece piece;
     piece.next = std::exchange(region.next, region.next + size);
@@ -140,15 +142,15 @@ struct Memory {
     const std::lock_guard lock(mutex);
     left_over = new (piece.next) LeftOver{piece, left_over};
   }
-  static Piece map_region() {
+  static Piece map_region(std::size_t small_pages) {
     void* const memory = ::mmap(nullptr, kRegion, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     Piece piece;
     piece.next = static_cast<std::byte*>(memory);
     piece.end = piece.next + kRegion;
-    // Only advice. A small program shall not take 2 MiB for a handful of tasks.
-    ::madvise(piece.next + kSmallPages, kRegion - kSmallPages, MADV_HUGEPAGE);
+    // Only advice. Who has few tasks shall not take 2 MiB for some of them.
+    ::madvise(piece.next + small_pages, kRegion - small_pages, MADV_HUGEPAGE);
     return piece;
   }
 
