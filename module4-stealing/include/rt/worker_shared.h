@@ -88,10 +88,12 @@ class WorkerShared {
     for (std::size_t i = 0; i < seats.size(); ++i) unpark(i);
   }
 
+  // Each step of a worker reads the options, the seats and is_closed. So they share no line with
+  // what is written by those who come from outside, sleep and wake up.
   const WorkerOptions options;
-  InjectQueue inject;
-  Idle idle;
-  const std::unique_ptr<WorkerParks> parks;
+  alignas(64) InjectQueue inject;
+  alignas(64) Idle idle;
+  alignas(64) const std::unique_ptr<WorkerParks> parks;
   std::deque<Seat> seats;  // Not a vector: a seat does not move.
   sync::Atomic<bool> is_closed{false};
 };
