@@ -145,6 +145,13 @@ struct Size {
 };
 using Workloads = std::vector<std::pair<const char*, std::function<void(Size)>>>;
 
+// A tree of ten children each has so many leaves, and no other number. (Of 3 leaves it would make
+// nodes without end.)
+inline bool is_power_of_ten(std::uint64_t n) noexcept {
+  while (n > 1 && n % 10 == 0) n /= 10;
+  return n == 1;
+}
+
 // The main() of a program.
 inline int run(int argc, char** argv, const Workloads& workloads) {
   const std::string name = argc > 1 ? argv[1] : "";
@@ -157,6 +164,10 @@ inline int run(int argc, char** argv, const Workloads& workloads) {
                     static_cast<unsigned>(std::strtoul(argv[3], nullptr, 10)));
     for (const auto& [known, body] : workloads) {
       if (name != known || size.workers == 0) continue;
+      if (name == "skynet" && !is_power_of_ten(size.n)) {
+        std::fprintf(stderr, "skynet: N has to be a power of ten\n");
+        return 2;
+      }
       raise_open_files();
       body(size);
       return 0;
