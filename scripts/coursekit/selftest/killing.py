@@ -46,10 +46,10 @@ def killed(bench: Bench) -> Iterator[Outcome]:
         if mutant.by and mutants.aimed_at(bench.catalog, mutant) is None:
             problem = f"{mutant.by}, which it names, is no test of {mutant.exercise}"
         beside = by_threads.get(mutant.name, "")
-        missed = (
-            f"; {mutant.by} missed it" if missed_by_its_own(mutant, results[mutant.name]) else ""
-        )
-        rows.append((mutant.exercise, mutant.name, f"{killer or 'SURVIVED'}{missed}{beside}"))
+        # With threads the files run whole, up to the first test that fails.
+        missed = not bench.thread_rounds and missed_by_its_own(mutant, results[mutant.name])
+        beside += f"; {mutant.by} missed it" if missed else ""
+        rows.append((mutant.exercise, mutant.name, f"{killer or 'SURVIVED'}{beside}"))
         yield Outcome(mutant.name, problem)
     _show(bench, rows)
 
