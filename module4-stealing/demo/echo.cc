@@ -5,110 +5,28 @@
 //   echo --crowd N      serves N clients at once, says what that takes, and ends
 //
 // The program of module 3 with one part swapped: in place of an IoPool there is a Runtime, whose
-// workers have queues of their own and steal. Nothing else has changed by a letter.
+// workers have queues of their own and steal. The rest is the same file, demo/threaded_echo.h.
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <optional>
 #include <thread>
-#include <utility>
-#include <variant>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "absl/types/span.h"
 #include "demo/echo_program.h"
-#include "demo/server_program.h"
-#include "rt/async.h"
-#include "rt/combinators.h"
+#include "demo/threaded_echo.h"
 #include "rt/driver_handle.h"
-#include "rt/manual_event.h"
 #include "rt/runtime.h"
-#include "rt/socket_address.h"
-#include "rt/spawn.h"
-#include "rt/tcp.h"
 
 namespace {
 
-class EchoServer final : public demo::Server {
- public:
-  absl::StatusOr<uint16_t> listen(uint16_t port) override {
-    absl::StatusOr<std::unique_ptr<rt::Runtime>> runtime =
-        rt::Runtime::Builder()
-            .worker_threads(std::max(std::thread::hardware_concurrency(), 2u))
-            .thread_name("echo")
-            .build();
-    if (!runtime.ok()) return runtime.status();
-    runtime_ = *std::move(runtime);
-    const rt::EnterDriver inside(runtime_->driver());
-    absl::StatusOr<rt::TcpListener> listener =
-        rt::TcpListener::bind(rt::SocketAddress::loopback(port));
-    if (!listener.ok()) return listener.status();
-    listener_.emplace(*std::move(listener));
-    const absl::StatusOr<rt::SocketAddress> address = listener_->local_address();
-    if (!address.ok()) return address.status();
-    return address->port();
+class EchoServer final : public demo::ThreadedEcho<rt::Runtime> {
+ protected:
+  absl::StatusOr<std::unique_ptr<rt::Runtime>> start() override {
+    return rt::Runtime::Builder()
+        .worker_threads(std::max(std::thread::hardware_concurrency(), 2u))
+        .thread_name("echo")
+        .build();
   }
-
-  absl::Status serve() override {
-    demo::raise_open_files();
-    // Spawned, so that a worker accepts: between two of them, no thread has to be woken.
-    absl::Status status = runtime_->block_on(runtime_->spawn(accept_all()));
-    runtime_->block_on(left_.wait());
-    return status;
-  }
-
-  void stop() override { stop_.set(); }
-
- private:
-  // Lives as long as its connection: the server ends when the last is gone.
-  class [[nodiscard]] Guest {
-   public:
-    explicit Guest(EchoServer& server) noexcept : server_(&server) { server.guests_.fetch_add(1); }
-    Guest(Guest&& other) noexcept : server_(std::exchange(other.server_, nullptr)) {}
-    Guest& operator=(Guest&&) = delete;
-    ~Guest() {
-      if (server_ != nullptr && server_->guests_.fetch_sub(1) == 1) server_->left_.set();
-    }
-
-   private:
-    EchoServer* server_;
-  };
-
-  // Compare it with echo_connection of exercise 0.1: it is the same program.
-  static rt::Async<> serve_one(rt::TcpStream stream, Guest guest) {
-    std::array<char, 1024> buffer;
-    while (true) {
-      const absl::StatusOr<std::size_t> got = co_await stream.read(absl::MakeSpan(buffer));
-      if (!got.ok() || *got == 0) co_return;
-      const absl::string_view data(buffer.data(), *got);
-      if (!(co_await stream.write_all(data)).ok()) co_return;
-    }
-  }
-
-  rt::Async<absl::Status> accept_all() {
-    absl::Status status;
-    const Guest host(*this);  // The count is not zero as long as more may come.
-    while (status.ok()) {
-      auto first = co_await rt::race(stop_.wait(), listener_->accept());
-      if (first.index() == 0) break;
-      absl::StatusOr<rt::TcpStream>& stream = std::get<1>(first);
-      status = stream.status();
-      if (status.ok()) rt::spawn(serve_one(*std::move(stream), Guest(*this))).detach();
-    }
-    listener_.reset();
-    co_return status;
-  }
-
-  std::optional<rt::TcpListener> listener_;
-  rt::ManualEvent stop_;  // Set by stop(), on any thread.
-  rt::ManualEvent left_;  // The last guest has gone.
-  std::atomic<int> guests_{0};
-  std::unique_ptr<rt::Runtime> runtime_;  // The last: its tasks use the others.
+  const rt::DriverHandle& driver_of(rt::Runtime& runtime) override { return runtime.driver(); }
 };
 
 }  // namespace

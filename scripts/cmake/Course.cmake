@@ -294,16 +294,15 @@ endfunction()
 
 # course_demo(TARGET … OVERLAY … SOURCES …), as written by overlay.py. No precompiled header: a demo
 # shows that the headers of the course stand by themselves. Optimized, because some of them measure.
-# What demos share is in demo/ headers: of module 0, and from module 2 on those for tasks.
+# What demos share is in the demo/ headers of some modules.
 function(course_demo)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OVERLAY" "SOURCES")
   course_flavour(demo flavour)
   course_flags(${flavour})
   add_executable(${arg_TARGET} ${arg_SOURCES})
   target_compile_options(${arg_TARGET} PRIVATE -O2)
-  target_include_directories(${arg_TARGET}
-    PRIVATE "${arg_OVERLAY}" "${COURSE_ROOT}/module0-problem/demo/include"
-      "${COURSE_ROOT}/module2-reactor/demo/include")
+  file(GLOB shared LIST_DIRECTORIES true "${COURSE_ROOT}/module*/demo/include")
+  target_include_directories(${arg_TARGET} PRIVATE "${arg_OVERLAY}" ${shared})
   target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour})
 endfunction()
 

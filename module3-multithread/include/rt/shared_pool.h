@@ -30,19 +30,14 @@
 #include <utility>
 #include <vector>
 
-#include "rt/arc_waker.h"
-#include "rt/context.h"
 #include "rt/future.h"
+#include "rt/guest.h"
 #include "rt/join.h"
-#include "rt/parker.h"
-#include "rt/poll.h"
-#include "rt/poll_task.h"
 #include "rt/shared_queue.h"
 #include "rt/spawn.h"
 #include "rt/sync.h"
 #include "rt/task_cell.h"
 #include "rt/trace.h"
-#include "rt/waker.h"
 #include "rt/worker_parks.h"
 
 namespace rt {
@@ -99,24 +94,9 @@ class SharedPool final : public Scheduler {
   // std::logic_error inside a task of a runtime.
   template <Future F>
   OutputOf<F> block_on(F future) {
-    if (current_scheduler() != nullptr) {
-      throw std::logic_error(
-          "block_on: this thread runs the tasks of a runtime already; inside a task, co_await the "
-          "future instead");
-    }
+    require_no_runtime();
     const EnterScheduler inside(this);
-    F guest(std::move(future));  // Destroyed before we leave the pool.
-    [[maybe_unused]] const trace::TaskId id = trace::new_task_id();
-    trace::spawn(id);
-    const auto sleeper = sync::Arc<Sleeper>::make();
-    const Waker waker = waker_from(sleeper);
-    Context cx(waker);
-    while (true) {
-      Poll<OutputOf<F>> result = poll_task(id, guest, cx);
-      if (result.is_ready()) return std::move(result).take();
-      const trace::ParkScope traced;
-      sleeper->parker.park();
-    }
+    return run_as_guest(std::move(future));
   }
 
   // Spawns from outside of any task; inside, rt::spawn() does the same. After shutdown() the
@@ -170,12 +150,6 @@ class SharedPool final : public Scheduler {
   }
 
  private:
-  // What the waker of a block_on points to.
-  struct Sleeper {
-    static void wake_by_ref(const sync::Arc<Sleeper>& self) { self->parker.unpark(); }
-    Parker parker;
-  };
-
   enum class Phase { kRunning, kEnding, kEnded };
 
   static std::size_t at_least_one(std::size_t workers) {

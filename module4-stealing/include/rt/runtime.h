@@ -62,24 +62,19 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "rt/arc_waker.h"
 #include "rt/clock.h"
-#include "rt/context.h"
 #include "rt/driver.h"
 #include "rt/driver_handle.h"
 #include "rt/driver_parks.h"
 #include "rt/future.h"
+#include "rt/guest.h"
 #include "rt/join.h"
 #include "rt/metrics.h"
-#include "rt/parker.h"
-#include "rt/poll.h"
-#include "rt/poll_task.h"
 #include "rt/spawn.h"
 #include "rt/stealing_scheduler.h"
 #include "rt/sync.h"
 #include "rt/task_cell.h"
 #include "rt/trace.h"
-#include "rt/waker.h"
 #include "rt/worker_shared.h"
 
 namespace rt {
@@ -185,25 +180,10 @@ class Runtime final {
   // std::logic_error inside a task of a runtime.
   template <Future F>
   OutputOf<F> block_on(F future) {
-    if (current_scheduler() != nullptr) {
-      throw std::logic_error(
-          "block_on: this thread runs the tasks of a runtime already; inside a task, co_await the "
-          "future instead");
-    }
+    require_no_runtime();
     const EnterScheduler inside(core_.get());
     const EnterDriver driver(core_->driver());
-    F guest(std::move(future));  // Destroyed before we leave the runtime.
-    [[maybe_unused]] const trace::TaskId id = trace::new_task_id();
-    trace::spawn(id);
-    const auto sleeper = sync::Arc<Sleeper>::make();
-    const Waker waker = waker_from(sleeper);
-    Context cx(waker);
-    while (true) {
-      Poll<OutputOf<F>> result = poll_task(id, guest, cx);
-      if (result.is_ready()) return std::move(result).take();
-      const trace::ParkScope traced;
-      sleeper->parker.park();
-    }
+    return run_as_guest(std::move(future));
   }
 
   // Spawns from outside of any task; inside, rt::spawn() does the same. After shutdown() the
@@ -261,12 +241,6 @@ class Runtime final {
   }
 
  private:
-  // What the waker of a block_on points to.
-  struct Sleeper {
-    static void wake_by_ref(const sync::Arc<Sleeper>& self) { self->parker.unpark(); }
-    Parker parker;
-  };
-
   explicit Runtime(sync::Arc<detail::RuntimeCore> core) noexcept : core_(std::move(core)) {}
 
   // False: this is the end of a task that is being dropped, in our own shutdown.
