@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   absl::PrintF(
-      "Of each worker: its share of the polls, polls, stolen tasks, sleeps. Then the tasks.\n");
+      "Of each worker: its share of the polls, polls, stolen tasks, sleeps. Then tasks.\n");
   for (std::size_t i = 0; i < workers; ++i) {
     absl::PrintF("| worker %-3d %6s %6s %5s ", i, "polls", "stolen", "slept");
   }
