@@ -14,7 +14,6 @@
 #include "absl/status/statusor.h"
 #include "demo/echo_program.h"
 #include "demo/threaded_echo.h"
-#include "rt/driver_handle.h"
 #include "rt/io_pool.h"
 
 namespace {
@@ -24,7 +23,6 @@ class EchoServer final : public demo::ThreadedEcho<rt::IoPool> {
   absl::StatusOr<std::unique_ptr<rt::IoPool>> start() override {
     return rt::IoPool::create(std::max(std::thread::hardware_concurrency(), 2u));
   }
-  const rt::DriverHandle& driver_of(rt::IoPool& pool) override { return pool.handle(); }
 };
 
 }  // namespace

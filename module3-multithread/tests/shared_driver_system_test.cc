@@ -84,7 +84,7 @@ TEST(IoPoolSystem, SocketsAndTimersOnSeveralWorkers) {
   constexpr int kClients = 20;
   constexpr int kMessages = 20;
   const std::unique_ptr<IoPool> pool = make_pool();
-  const rt::EnterDriver inside(pool->handle());
+  const rt::EnterDriver inside(pool->driver());
   rt::TcpListener listener = rt::TcpListener::bind(rt::SocketAddress::loopback(0)).value();
   const rt::SocketAddress address = listener.local_address().value();
   JoinHandle<void> server = pool->spawn(serve(listener, kClients));
@@ -179,7 +179,7 @@ TEST(IoPoolSystem, ATimerThatOutlivesThePoolIsCancelled) {
   std::optional<rt::Sleep> timer;
   {
     const std::unique_ptr<IoPool> pool = make_pool();
-    const rt::EnterDriver inside(pool->handle());
+    const rt::EnterDriver inside(pool->driver());
     timer.emplace(rt::sleep(absl::Hours(1)));
     EXPECT_THAT(task.poll(*timer), testkit::IsPending());
     pool->block_on(pool->spawn(answer()));

@@ -13,7 +13,6 @@
 #include "absl/status/statusor.h"
 #include "demo/echo_program.h"
 #include "demo/threaded_echo.h"
-#include "rt/driver_handle.h"
 #include "rt/runtime.h"
 
 namespace {
@@ -26,7 +25,6 @@ class EchoServer final : public demo::ThreadedEcho<rt::Runtime> {
         .thread_name("echo")
         .build();
   }
-  const rt::DriverHandle& driver_of(rt::Runtime& runtime) override { return runtime.driver(); }
 };
 
 }  // namespace

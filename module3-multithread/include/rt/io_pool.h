@@ -81,7 +81,7 @@ class IoPool {
   std::size_t alive() const noexcept { return pool_.alive(); }
 
   // For those who register sockets and set timers outside of any task.
-  const DriverHandle& handle() const noexcept { return driver_.handle(); }
+  const DriverHandle& driver() const noexcept { return driver_.handle(); }
 
  private:
   IoPool(std::size_t workers, std::unique_ptr<DriverParks> parks)

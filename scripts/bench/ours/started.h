@@ -39,7 +39,7 @@ class Started {
   }
 
   rt::TcpListener bind() {
-    const rt::EnterDriver inside(driver());
+    const rt::EnterDriver inside(runtime_->driver());
     return need(rt::TcpListener::bind(rt::SocketAddress::loopback(0)));
   }
 
@@ -60,15 +60,6 @@ class Started {
   static YieldNow yield_now() { return YieldNow(); }
 
  private:
-  // A Runtime's handle() is one to spawn with.
-  const rt::DriverHandle& driver() const {
-    if constexpr (requires { runtime_->driver(); }) {
-      return runtime_->driver();
-    } else {
-      return runtime_->handle();
-    }
-  }
-
   template <class T>
   static T need(absl::StatusOr<T> made) {
     if (made.ok()) return *std::move(made);

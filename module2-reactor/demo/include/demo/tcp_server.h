@@ -9,13 +9,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "demo/listening.h"
 #include "demo/server_program.h"
 #include "rt/async.h"
 #include "rt/combinators.h"
-#include "rt/driver_handle.h"
 #include "rt/io_executor.h"
 #include "rt/manual_event.h"
-#include "rt/socket_address.h"
 #include "rt/spawn.h"
 #include "rt/tcp.h"
 
@@ -27,14 +26,7 @@ class TcpServer : public Server {
     absl::StatusOr<std::unique_ptr<rt::IoExecutor>> executor = rt::IoExecutor::create();
     if (!executor.ok()) return executor.status();
     executor_ = *std::move(executor);
-    const rt::EnterDriver inside(executor_->driver().handle());
-    absl::StatusOr<rt::TcpListener> listener =
-        rt::TcpListener::bind(rt::SocketAddress::loopback(port));
-    if (!listener.ok()) return listener.status();
-    listener_.emplace(*std::move(listener));
-    const absl::StatusOr<rt::SocketAddress> address = listener_->local_address();
-    if (!address.ok()) return address.status();
-    return address->port();
+    return listen_on(port, executor_->driver().handle(), listener_);
   }
 
   absl::Status serve() override {

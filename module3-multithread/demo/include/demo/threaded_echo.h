@@ -14,18 +14,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "demo/listening.h"
 #include "demo/server_program.h"
 #include "rt/async.h"
 #include "rt/combinators.h"
-#include "rt/driver_handle.h"
 #include "rt/manual_event.h"
-#include "rt/socket_address.h"
 #include "rt/spawn.h"
 #include "rt/tcp.h"
 
 namespace demo {
 
-// `Runtime` has spawn() and block_on().
+// `Runtime` has spawn(), block_on() and driver(), as rt::IoPool and rt::Runtime.
 template <class Runtime>
 class ThreadedEcho : public Server {
  public:
@@ -33,14 +32,7 @@ class ThreadedEcho : public Server {
     absl::StatusOr<std::unique_ptr<Runtime>> runtime = start();
     if (!runtime.ok()) return runtime.status();
     runtime_ = *std::move(runtime);
-    const rt::EnterDriver inside(driver_of(*runtime_));
-    absl::StatusOr<rt::TcpListener> listener =
-        rt::TcpListener::bind(rt::SocketAddress::loopback(port));
-    if (!listener.ok()) return listener.status();
-    listener_.emplace(*std::move(listener));
-    const absl::StatusOr<rt::SocketAddress> address = listener_->local_address();
-    if (!address.ok()) return address.status();
-    return address->port();
+    return listen_on(port, runtime_->driver(), listener_);
   }
 
   absl::Status serve() override {
@@ -56,7 +48,6 @@ class ThreadedEcho : public Server {
  protected:
   // A runtime on all cores, with sockets.
   virtual absl::StatusOr<std::unique_ptr<Runtime>> start() = 0;
-  virtual const rt::DriverHandle& driver_of(Runtime& runtime) = 0;
 
  private:
   // Lives as long as its connection: the server ends when the last is gone.
