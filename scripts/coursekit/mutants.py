@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -158,11 +159,13 @@ def aimed_target(mutant: Mutant) -> str:
 
 def aimed_at(catalog: Catalog, mutant: Mutant) -> TestFile | None:
     """The test file that has the test which the mutant names; None when it names none, or none that there is."""
-    for test in catalog.tests(catalog.exercise(mutant.exercise)):
-        written = purposes.written_in(test.path.read_text(encoding="utf-8"))
-        if any(one.name == mutant.by for one in written):
-            return test
-    return None
+    tests = catalog.tests(catalog.exercise(mutant.exercise)) if mutant.by else ()
+    return next((test for test in tests if mutant.by in _names_in(test.path)), None)
+
+
+@cache  # Each of an exercise's mutants asks the same files.
+def _names_in(file: Path) -> frozenset[str]:
+    return frozenset(test.name for test in purposes.written_in(file.read_text(encoding="utf-8")))
 
 
 def of_exercise(mutants: tuple[Mutant, ...], exercise: Exercise) -> tuple[Mutant, ...]:

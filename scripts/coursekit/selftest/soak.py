@@ -34,9 +34,8 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
     failed: set[str] = set()
     for done in range(0, rounds, _RUNS_IN_A_PROCESS):
         repeats = min(_RUNS_IN_A_PROCESS, rounds - done)
-        # A model test does the same each time: once in a process is enough.
         groups = [
-            runner.Group(b.path.name, ((replace(b, repeats=1 if b.kind == "model" else repeats),),))
+            runner.Group(b.path.name, ((replace(b, repeats=_repeats(b.kind, repeats)),),))
             for b in binaries
         ]
         bench.ui.progress("soaking", done, rounds)
@@ -44,7 +43,7 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
         for name, results in runner.run_groups(groups, width=width).items():
             for result in results:
                 test = f"{name}: {result.name}"
-                runs[test] = runs.get(test, 0) + (1 if result.kind == "model" else repeats)
+                runs[test] = runs.get(test, 0) + _repeats(result.kind, repeats)
                 if result.state != "pass" and test not in failed:
                     failed.add(test)  # Said at once: a soak takes long, and may be stopped.
                     yield Outcome(
@@ -54,3 +53,8 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
     for test, count in runs.items():
         if test not in failed:
             yield Outcome(f"{test}, {count} runs")
+
+
+def _repeats(kind: str, wanted: int) -> int:
+    """In one process. A model test does the same each time: once is enough."""
+    return 1 if kind == "model" else wanted
