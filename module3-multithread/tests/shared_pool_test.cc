@@ -2,24 +2,21 @@
 // that sleeps comes back at once, and is still on the list of the idle until its next step.
 #include "rt/shared_pool.h"
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "rt/future.h"
-#include "rt/park.h"
 #include "rt/shared_queue.h"
 #include "rt/spawn.h"
 #include "rt/task_cell.h"
 #include "rt/task_header.h"
 #include "rt/waker.h"
-#include "rt/worker_parks.h"
+#include "testkit/fake_parks.h"
 #include "testkit/testkit.h"
 
 namespace {
@@ -32,47 +29,13 @@ using rt::poll_fn;
 using rt::SharedPool;
 using rt::SharedQueue;
 using rt::Waker;
+using testkit::FakeParks;
 using testkit::LifeCounter;
 using testkit::step;
 
 // One type of future for all tasks: each new one costs compile time.
 using Body = absl::AnyInvocable<Poll<void>(Context&)>;
 void task(SharedPool& pool, Body body) { pool.spawn_detached(poll_fn(std::move(body))); }
-
-// Parks that never sleep, and count.
-class FakeParks final : public rt::WorkerParks {
- public:
-  class FakePark final : public rt::Park {
-   public:
-    void park() override {
-      step("worker " + name + " sleeps");
-      ++sleeps;
-      if (in_sleep) std::exchange(in_sleep, nullptr)();
-    }
-    void unpark() override {
-      step("worker " + name + " is unparked");
-      ++unparks;
-    }
-    void look() override { ++looks; }
-
-    std::string name;
-    int sleeps = 0, unparks = 0, looks = 0;
-    std::function<void()> in_sleep;  // What happens in the next sleep.
-  };
-
-  explicit FakeParks(std::size_t workers) : parks_(workers) {
-    for (std::size_t i = 0; i < workers; ++i) parks_[i].name = std::to_string(i);
-  }
-  FakePark& of(std::size_t worker) override { return parks_[worker]; }
-  int unparks() const {
-    int all = 0;
-    for (const FakePark& park : parks_) all += park.unparks;
-    return all;
-  }
-
- private:
-  std::vector<FakePark> parks_;
-};
 
 class SharedPoolTest : public testing::Test {
  protected:

@@ -1,5 +1,5 @@
-// What the tests of the scheduler share: parks that never sleep, and a scheduler whose workers a
-// test steps by hand.
+// What the tests of the scheduler share: parks that say when they go, and a scheduler whose workers
+// a test steps by hand.
 #pragma once
 
 #include <cstddef>
@@ -7,16 +7,14 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "rt/future.h"
-#include "rt/park.h"
 #include "rt/spawn.h"
 #include "rt/stealing_scheduler.h"
 #include "rt/task_cell.h"
 #include "rt/task_header.h"
-#include "rt/worker_parks.h"
+#include "testkit/fake_parks.h"
 #include "testkit/testkit.h"
 
 namespace runtime_parts {
@@ -24,34 +22,13 @@ namespace runtime_parts {
 // One type of future for all tasks: each new one costs compile time.
 using Body = absl::AnyInvocable<rt::Poll<void>(rt::Context&)>;
 
-// Parks that never sleep, and count. They say when they go, and with them their scheduler.
-class FakeParks final : public rt::WorkerParks {
+// Parks that say when they go, and with them their scheduler.
+class MortalParks final : public testkit::FakeParks {
  public:
-  class FakePark final : public rt::Park {
-   public:
-    void park() override {
-      testkit::step("worker " + name + " sleeps");
-      ++sleeps;
-      if (in_sleep) std::exchange(in_sleep, nullptr)();
-    }
-    void unpark() override {
-      testkit::step("worker " + name + " is unparked");
-      ++unparks;
-    }
-
-    std::string name;
-    int sleeps = 0, unparks = 0;
-    std::function<void()> in_sleep;  // What happens in the next sleep.
-  };
-
-  FakeParks(std::size_t workers, bool& gone) : parks_(workers), gone_(gone) {
-    for (std::size_t i = 0; i < workers; ++i) parks_[i].name = std::to_string(i);
-  }
-  ~FakeParks() override { gone_ = true; }
-  FakePark& of(std::size_t worker) override { return parks_[worker]; }
+  MortalParks(std::size_t workers, bool& gone) : FakeParks(workers), gone_(gone) {}
+  ~MortalParks() override { gone_ = true; }
 
  private:
-  std::vector<FakePark> parks_;
   bool& gone_;
 };
 
@@ -59,7 +36,7 @@ class FakeParks final : public rt::WorkerParks {
 class ByHand {
  public:
   explicit ByHand(std::size_t workers) : left_(workers) {
-    auto made = std::make_unique<FakeParks>(workers, is_gone);
+    auto made = std::make_unique<MortalParks>(workers, is_gone);
     parks = made.get();
     scheduler_ =
         new rt::StealingScheduler(workers, std::move(made), rt::WorkerOptions(), /*shards=*/1);
@@ -123,7 +100,7 @@ class ByHand {
   }
 
   bool is_gone = false;  // The scheduler, and all of its tasks.
-  FakeParks* parks = nullptr;
+  testkit::FakeParks* parks = nullptr;
 
  private:
   std::size_t left_;

@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "fake_parks.h"
 #include "queue_parts.h"
 #include "rt/poll.h"
 #include "rt/task_ring.h"
 #include "rt/waker.h"
+#include "testkit/fake_parks.h"
 #include "testkit/testkit.h"
 #include "worker_parts.h"
 
@@ -26,9 +26,9 @@ using rt::kPending;
 using rt::kReady;
 using rt::Poll;
 using rt::Waker;
+using testkit::FakeParks;
 using testkit::LifeCounter;
 using testkit::step;
-using worker_parts::FakeParks;
 using worker_parts::Fleet;
 
 class WorkerTest : public testing::Test {

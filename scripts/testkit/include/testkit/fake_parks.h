@@ -1,4 +1,4 @@
-// Parks for workers that a test steps by hand.
+// Parks for workers that a test steps by hand. For tests from module 3 on.
 #pragma once
 
 #include <cstddef>
@@ -9,21 +9,21 @@
 
 #include "rt/park.h"
 #include "rt/worker_parks.h"
-#include "testkit/testkit.h"
+#include "testkit/steps.h"
 
-namespace worker_parts {
+namespace testkit {
 
 // Parks that never sleep, and count.
-class FakeParks final : public rt::WorkerParks {
+class FakeParks : public rt::WorkerParks {
  public:
   struct FakePark final : rt::Park {
     void park() override {
-      testkit::step("worker " + name + " sleeps");
+      step("worker " + name + " sleeps");
       ++sleeps;
       if (in_sleep) std::exchange(in_sleep, nullptr)();
     }
     void unpark() override {
-      testkit::step("worker " + name + " is unparked");
+      step("worker " + name + " is unparked");
       ++unparks;
     }
     void look() override {
@@ -50,4 +50,4 @@ class FakeParks final : public rt::WorkerParks {
   std::vector<FakePark> parks_;
 };
 
-}  // namespace worker_parts
+}  // namespace testkit
