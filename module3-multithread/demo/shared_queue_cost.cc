@@ -16,17 +16,16 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "demo/experiment.h"
 #include "rt/future.h"
 #include "rt/manual_event.h"
 #include "rt/parker.h"
@@ -41,29 +40,6 @@ constexpr int kTasks = 32;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// --- Work of a known length ----------------------------------------------------------------------
-
-// Each round needs the result of the one before, so that nothing can be done at once.
-std::uint64_t compute(std::uint64_t rounds) {
-  std::uint64_t x = rounds + 1;
-  for (; rounds > 0; --rounds) x = x * 6364136223846793005u + 1442695040888963407u;
-  return x;
-}
-
-std::atomic<std::uint64_t> sink{0};  // So that the compiler does not leave the work out.
-
-// How many rounds take a microsecond. The fastest of some tries: the others were disturbed.
-double rounds_per_microsecond() {
-  constexpr std::uint64_t kRounds = 2'000'000;
-  double best = 1e9;
-  for (int i = 0; i < 7; ++i) {
-    const Clock::time_point start = Clock::now();
-    sink.store(compute(kRounds), std::memory_order_relaxed);
-    best = std::min(best, seconds_since(start));
-  }
-  return static_cast<double>(kRounds) / (best * 1e6);
 }
 
 // --- One measurement -----------------------------------------------------------------------------
@@ -121,8 +97,8 @@ Measured measure(double length, int workers, double rounds_per_us, double second
   for (int i = 0; i < kTasks; ++i) {
     pool.spawn_detached(
         rt::poll_fn([&, polls = polls_each](rt::Context& cx) mutable -> rt::Poll<void> {
-          const std::uint64_t result = compute(rounds);
-          if (result == 1) sink.store(result, std::memory_order_relaxed);  // It never is.
+          const std::uint64_t result = demo::compute(rounds);
+          if (result == 1) demo::sink.store(result, std::memory_order_relaxed);  // It never is.
           if (--polls > 0) {
             cx.waker().wake_by_ref();
             return rt::kPending;
@@ -191,67 +167,46 @@ void print_chart(const std::vector<Measured>& all) {
   }
 }
 
-// False, with a word about it, when there is no gnuplot or it fails.
 bool draw(const std::vector<Measured>& all, const std::string& file) {
-  if (std::system("command -v gnuplot > /dev/null") != 0) {
-    std::fprintf(stderr,
-                 "No chart: gnuplot is not installed (sudo apt-get install gnuplot-nox).\n");
-    return false;
-  }
-  std::FILE* const plot = ::popen("gnuplot", "w");
-  if (plot == nullptr) return false;
-  std::string quoted;
-  for (const char c : file) quoted += c == '\'' ? "''" : std::string(1, c);
-  std::fprintf(plot,
-               "set terminal svg size 720,440 background 'white'\nset output '%s'\n"
-               "set title 'One queue: polls a second, against one worker'\n"
-               "set xlabel 'workers'\nset ylabel 'gain'\nset key left top title 'a poll takes'\n"
-               "set xtics (1,2,4,8)\nset yrange [0:]\nset grid\nplot ",
-               quoted.c_str());
-  std::vector<double> lengths;
-  for (const Measured& m : all) {
-    if (lengths.empty() || lengths.back() != m.length) lengths.push_back(m.length);
-  }
-  for (const double length : lengths) {
-    std::fprintf(plot, "%s'-' with linespoints title '%g us'", length == lengths[0] ? "" : ", ",
-                 length);
-  }
-  std::fprintf(plot, "\n");
-  for (const double length : lengths) {
-    double one = 1;
+  return demo::draw_svg(file, "720,440", [&](std::FILE* plot) {
+    std::fprintf(plot,
+                 "set title 'One queue: polls a second, against one worker'\n"
+                 "set xlabel 'workers'\nset ylabel 'gain'\nset key left top title 'a poll takes'\n"
+                 "set xtics (1,2,4,8)\nset yrange [0:]\nset grid\nplot ");
+    std::vector<double> lengths;
     for (const Measured& m : all) {
-      if (m.length != length) continue;
-      if (m.workers == 1) one = m.polls_per_second;
-      std::fprintf(plot, "%d %g\n", m.workers, m.polls_per_second / one);
+      if (lengths.empty() || lengths.back() != m.length) lengths.push_back(m.length);
     }
-    std::fprintf(plot, "e\n");
-  }
-  return ::pclose(plot) == 0;
+    for (const double length : lengths) {
+      std::fprintf(plot, "%s'-' with linespoints title '%g us'", length == lengths[0] ? "" : ", ",
+                   length);
+    }
+    std::fprintf(plot, "\n");
+    for (const double length : lengths) {
+      double one = 1;
+      for (const Measured& m : all) {
+        if (m.length != length) continue;
+        if (m.workers == 1) one = m.polls_per_second;
+        std::fprintf(plot, "%d %g\n", m.workers, m.polls_per_second / one);
+      }
+      std::fprintf(plot, "e\n");
+    }
+  });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  bool quick = false;
-  std::string svg;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument == "--quick" || argument == "--self-test") {
-      quick = true;
-    } else if (argument == "--svg" && i + 1 < argc) {
-      svg = argv[++i];
-    } else {
-      std::fprintf(stderr, "usage: shared_queue_cost [--quick] [--svg FILE]\n");
-      return 2;
-    }
-  }
-  const double rounds_per_us = rounds_per_microsecond();
+  const std::optional<demo::ExperimentOptions> options =
+      demo::experiment_options(argc, argv, "shared_queue_cost");
+  if (!options.has_value()) return 2;
+  const double rounds_per_us = demo::rounds_per_microsecond();
   absl::PrintF("%d tasks that compute for a moment and yield, on %u cores.\n\n", kTasks,
                std::max(std::thread::hardware_concurrency(), 1u));
   std::vector<Measured> all;
   for (const double length : {0.1, 1.0, 10.0, 100.0}) {
     for (const int workers : {1, 2, 4, 8}) {
-      all.push_back(median(length, workers, rounds_per_us, quick ? 0.004 : 0.15));
+      all.push_back(median(length, workers, rounds_per_us, options->quick ? 0.004 : 0.15));
     }
   }
   print_table(all);
@@ -259,5 +214,5 @@ int main(int argc, char** argv) {
 #ifndef __OPTIMIZE__
   absl::PrintF("\nCompiled without optimization: the figures say little.\n");
 #endif
-  return svg.empty() || draw(all, svg) ? 0 : 1;
+  return options->svg.empty() || draw(all, options->svg) ? 0 : 1;
 }

@@ -17,12 +17,13 @@
 // This file is a measurement and not a test: it looks at the clock, and no exercise depends on it.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -31,6 +32,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
+#include "demo/experiment.h"
 #include "rt/async.h"
 #include "rt/future.h"
 #include "rt/io_pool.h"
@@ -48,19 +50,10 @@ constexpr int kTasks = 32;
 
 // --- The work ------------------------------------------------------------------------------------
 
-// Each round needs the result of the one before, so that nothing can be done at once.
-std::uint64_t compute(std::uint64_t rounds) {
-  std::uint64_t x = rounds + 1;
-  for (; rounds > 0; --rounds) x = x * 6364136223846793005u + 1442695040888963407u;
-  return x;
-}
-
-volatile std::uint64_t sink;  // So that the compiler does not leave the work out.
-
 // Gives way `times` times, and computes for so many rounds each time.
 auto yields(std::uint64_t times, std::uint64_t rounds) {
   return rt::poll_fn([times, rounds](rt::Context& cx) mutable -> rt::Poll<void> {
-    if (rounds > 0) sink = compute(rounds);
+    if (rounds > 0) demo::sink.store(demo::compute(rounds), std::memory_order_relaxed);
     if (times-- == 0) return rt::kReady;
     cx.waker().wake_by_ref();
     return rt::kPending;
@@ -173,19 +166,6 @@ Row compare(const Work& work, std::size_t workers, bool quick, double rounds_per
   return row;
 }
 
-// How many rounds of compute() take a microsecond. The fastest of some tries.
-double rounds_per_microsecond() {
-  constexpr std::uint64_t kRounds = 2'000'000;
-  double best = 1e18;
-  for (int i = 0; i < 7; ++i) {
-    const Clock::time_point start = Clock::now();
-    sink = compute(kRounds);
-    const std::chrono::duration<double, std::micro> took = Clock::now() - start;
-    best = std::min(best, took.count());
-  }
-  return static_cast<double>(kRounds) / best;
-}
-
 // --- Showing -------------------------------------------------------------------------------------
 
 void print_table(const std::vector<Row>& rows) {
@@ -209,67 +189,46 @@ void print_chart(const std::vector<Row>& rows) {
   }
 }
 
-// False, with a word about it, when there is no gnuplot or it fails.
 bool draw(const std::vector<Row>& rows, const std::string& file) {
-  if (std::system("command -v gnuplot > /dev/null") != 0) {
-    std::fprintf(stderr,
-                 "No chart: gnuplot is not installed (sudo apt-get install gnuplot-nox).\n");
-    return false;
-  }
-  std::FILE* const plot = ::popen("gnuplot", "w");
-  if (plot == nullptr) return false;
-  std::string quoted;
-  for (const char c : file) quoted += c == '\'' ? "''" : std::string(1, c);
-  std::fprintf(plot,
-               "set terminal svg size 760,440 background 'white'\nset output '%s'\n"
-               "set title 'What a task costs, against one queue for all'\n"
-               "set ylabel 'stealing / one queue'\nset style data histograms\n"
-               "set style fill pattern border -1\nset boxwidth 0.9\nset yrange [0:]\nset grid y\n"
-               "set key outside title 'workers'\nplot 1 notitle with lines dashtype 2",
-               quoted.c_str());
-  std::vector<std::size_t> columns;
-  for (const Row& row : rows) {
-    if (row.work == std::string_view(rows[0].work)) columns.push_back(row.workers);
-  }
-  for (const std::size_t workers : columns) {
-    std::fprintf(plot, ", '-' using 2:xtic(1) title '%zu'", workers);
-  }
-  std::fprintf(plot, "\n");
-  for (const std::size_t workers : columns) {
+  return demo::draw_svg(file, "760,440", [&](std::FILE* plot) {
+    std::fprintf(plot,
+                 "set title 'What a task costs, against one queue for all'\n"
+                 "set ylabel 'stealing / one queue'\nset style data histograms\n"
+                 "set style fill pattern border -1\nset boxwidth 0.9\nset yrange [0:]\nset grid y\n"
+                 "set key outside title 'workers'\nplot 1 notitle with lines dashtype 2");
+    std::vector<std::size_t> columns;
     for (const Row& row : rows) {
-      if (row.workers == workers)
-        std::fprintf(plot, "%s %g\n", row.work, row.stealing / row.shared);
+      if (row.work == std::string_view(rows[0].work)) columns.push_back(row.workers);
     }
-    std::fprintf(plot, "e\n");
-  }
-  return ::pclose(plot) == 0;
+    for (const std::size_t workers : columns) {
+      std::fprintf(plot, ", '-' using 2:xtic(1) title '%zu'", workers);
+    }
+    std::fprintf(plot, "\n");
+    for (const std::size_t workers : columns) {
+      for (const Row& row : rows) {
+        if (row.workers == workers)
+          std::fprintf(plot, "%s %g\n", row.work, row.stealing / row.shared);
+      }
+      std::fprintf(plot, "e\n");
+    }
+  });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  bool quick = false;
-  std::string svg;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument == "--quick" || argument == "--self-test") {
-      quick = true;
-    } else if (argument == "--svg" && i + 1 < argc) {
-      svg = argv[++i];
-    } else {
-      std::fprintf(stderr, "usage: pool_against_stealing [--quick] [--svg FILE]\n");
-      return 2;
-    }
-  }
+  const std::optional<demo::ExperimentOptions> options =
+      demo::experiment_options(argc, argv, "pool_against_stealing");
+  if (!options.has_value()) return 2;
   const std::size_t cores = std::max(std::thread::hardware_concurrency(), 1u);
   absl::PrintF(
       "One queue for all (module 3) beside a queue for each worker (module 4), %d cores.\n\n",
       cores);
-  const double rounds_per_us = rounds_per_microsecond();
+  const double rounds_per_us = demo::rounds_per_microsecond();
   std::vector<Row> rows;
   for (const Work& work : kWorks) {
     for (const std::size_t workers : {std::size_t{1}, std::size_t{2}, std::size_t{4}}) {
-      rows.push_back(compare(work, workers, quick, rounds_per_us));
+      rows.push_back(compare(work, workers, options->quick, rounds_per_us));
     }
   }
   print_table(rows);
@@ -277,5 +236,5 @@ int main(int argc, char** argv) {
 #ifndef __OPTIMIZE__
   absl::PrintF("\nCompiled without optimization: the figures say little.\n");
 #endif
-  return svg.empty() || draw(rows, svg) ? 0 : 1;
+  return options->svg.empty() || draw(rows, options->svg) ? 0 : 1;
 }
