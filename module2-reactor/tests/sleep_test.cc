@@ -13,6 +13,7 @@
 
 #include "absl/time/time.h"
 #include "rt/clock.h"
+#include "rt/driver_handle.h"
 #include "rt/future.h"
 #include "rt/spawn.h"
 #include "rt/sync.h"
@@ -70,6 +71,19 @@ TEST_F(SleepTest, IsNeverEarlyAndLessThanATickLate) {
     ASSERT_EQ(task.wakes(), 1) << "late by a tick, of " << time;
     ASSERT_THAT(task.poll(timer), IsReady());
   }
+}
+
+// The ticks of timers that were made before the pause must not lie between those of the clock.
+TEST(SleepOnAClockPausedLater, IsReadyWhenTheTimeHasCome) {
+  const auto timers = rt::sync::Arc<rt::Timers>::make([] {});
+  const rt::EnterDriver inside(timers);
+  testkit::PausedClock clock;
+  TestTask task;
+  Sleep timer = rt::sleep(Seconds(10));
+  ASSERT_THAT(task.poll(timer), IsPending());
+  clock.advance(Seconds(10));
+  EXPECT_EQ(timers->fire(clock.now()), 1u);
+  EXPECT_THAT(task.poll(timer), IsReady());
 }
 
 // Bug it is here for: a deadline counted from where the sleep was made. A future does nothing until

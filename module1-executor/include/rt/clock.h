@@ -115,12 +115,17 @@ inline void wake_sleepers() {
 // The time.
 inline Instant now() noexcept { return Instant::from_origin(absl::Nanoseconds(detail::now_ns())); }
 
-// Stops the clock. For tests, before any thread waits. It does not advance by itself until told to.
+// Stops the clock, at the next whole millisecond, or leaves it where it stands. For tests, before
+// any thread waits. It does not advance by itself until told to.
 inline void pause() {
   detail::State& s = detail::state();
   sync::Lock guard(s.mutex);
   s.auto_advance.store(false);
-  s.paused_at_ns.store(detail::running_ns());
+  if (s.paused.load()) return;
+  // Timers count whole milliseconds (rt/timers.h). So one that is set for an hour is due after an
+  // advance() by an hour, and not a part of a millisecond later.
+  constexpr std::int64_t kTickNs = 1'000'000;
+  s.paused_at_ns.store((detail::running_ns() + kTickNs - 1) / kTickNs * kTickNs);
   s.paused.store(true);
 }
 

@@ -24,8 +24,7 @@
 //   4. No lock is held while a future is polled, while an output or an error is destroyed, or while
 //      a waker is woken or dropped.
 //   5. Nothing is locked or published inside a catch block: what was caught is stored, and
-//   published
-//      after it.
+//      published after it.
 //
 // The idea is Tokio's JoinHandle.
 #pragma once

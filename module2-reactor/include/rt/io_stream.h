@@ -20,8 +20,7 @@
 //   5. Who reads less than asked for does not ask the kernel again until something new has come:
 //      one read for each message.
 //   6. When the WriteHalf goes, the peer is told that nothing more comes. When both halves are
-//   gone,
-//      the descriptor is closed.
+//      gone, the descriptor is closed.
 //
 // The idea is Tokio's AsyncReadExt, AsyncWriteExt and TcpStream::into_split.
 #pragma once

@@ -91,7 +91,7 @@ class Timers {
 
   // `unpark` ends the sleep of the thread that called begin_sleep(), or keeps it from sleeping.
   explicit Timers(absl::AnyInvocable<void() const> unpark)
-      : start_ns_(absl::ToInt64Nanoseconds(clock::now().since_origin())),
+      : start_ns_(absl::ToInt64Nanoseconds(absl::Floor(clock::now().since_origin(), kTick))),
         unpark_(std::move(unpark)) {}
   Timers(const Timers&) = delete;
   Timers& operator=(const Timers&) = delete;
@@ -261,7 +261,7 @@ class Timers {
     return reinterpret_cast<std::uintptr_t>(&timer);
   }
 
-  const std::int64_t start_ns_;  // Of tick 0.
+  const std::int64_t start_ns_;  // Of tick 0. A whole number of ticks: see clock::pause().
   const absl::AnyInvocable<void() const> unpark_;
   // Guards the rest, and the wakers of armed timers. Held for 32 timers at most; and, which is
   // seldom, while a slot of the wheel is opened.

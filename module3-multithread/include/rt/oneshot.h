@@ -21,9 +21,8 @@
 //   bit        set by              means
 //   kDone      sender, at its end  the value is there; or, if it is not, there will be none
 //   kClosed    receiver's end      nobody will take the value
-//   kRxWaker   receiver            its waker is in its place: the sender may read it there, and
-//   wake
-//                                  it by reference; nobody writes it
+//   kRxWaker   receiver            its waker is in its place: the sender may read it there,
+//                                  and wake it by reference; nobody writes it
 //   kTxWaker   sender, in closed() the same of the sender's waker, which the receiver may read
 //
 //   who does what         one step           and what it finds there decides

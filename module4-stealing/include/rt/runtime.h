@@ -28,12 +28,10 @@
 //      joiner.
 //   2. Wherever a task is polled or dropped, the runtime's driver is this thread's current one.
 //   3. shutdown() and the destructor return when no worker runs any more, every task was dropped
-//   and
-//      the driver was shut down. Tasks that are spawned later, or by those that are being dropped,
-//      are dropped at once, and their handles say Cancelled.
+//      and the driver was shut down. Tasks that are spawned later, or by those that are being
+//      dropped, are dropped at once, and their handles say Cancelled.
 //   4. After shutdown_for() has returned false nobody waits for the workers. The last of them to
-//   end
-//      does what invariant 3 says, whenever that is.
+//      end does what invariant 3 says, whenever that is.
 //
 // A clock that advances by itself (rt/clock.h) is for runtimes on one thread: here a worker that
 // sleeps would make time jump while another one runs a task.

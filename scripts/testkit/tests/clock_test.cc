@@ -37,6 +37,25 @@ TEST(Clock, AdvancesByItselfOnlyWhilePausedAndAsTold) {
   clock::resume();
 }
 
+TEST(Clock, StopsAtTheNextWholeMillisecond) {
+  for (int i = 0; i < 100; ++i) {
+    const rt::Instant before = clock::now();
+    const testkit::PausedClock paused;
+    EXPECT_EQ(clock::now().since_origin() % absl::Milliseconds(1), absl::ZeroDuration());
+    EXPECT_GE(clock::now(), before);
+  }
+}
+
+TEST(Clock, IsLeftWhereItStandsIfItIsPausedAlready) {
+  testkit::PausedClock paused;
+  paused.advance(absl::Hours(1));
+  const rt::Instant later = clock::now();
+  clock::set_auto_advance(true);
+  clock::pause();
+  EXPECT_EQ(clock::now(), later);
+  EXPECT_FALSE(clock::auto_advances());
+}
+
 TEST(ClockWatch, IsCalledAfterEachAdvanceAndResume) {
   testkit::PausedClock paused;
   int calls = 0;

@@ -4,8 +4,7 @@
 //
 // Invariants
 //   1. switch_fibers() saves and restores what the calling convention wants kept, and the
-//   exceptions
-//      that are being handled: these belong to a thread of the system, not to a fiber.
+//      exceptions that are being handled: these belong to a thread of the system, not to a fiber.
 //   2. A stack ends at a page that may not be touched. An overflow is a crash, never a silent
 //   write.
 //   3. AddressSanitizer is told of every switch, and of a stack that begins anew.

@@ -16,8 +16,7 @@
 //   1. No count is lost, and whoever reads a Counter twice reads no less the second time.
 //   2. A counter that its owner writes shares a cache line with nothing that another thread writes.
 //   3. Counts count from the start of the runtime and never go back. Depths and `alive` say how
-//   much
-//      there is now.
+//      much there is now.
 //
 // The idea is Tokio's RuntimeMetrics, and the names are.
 #pragma once

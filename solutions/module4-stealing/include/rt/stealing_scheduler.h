@@ -5,28 +5,26 @@
 //
 // Where does a task go? It depends on who says that it can go on:
 //
-//   who calls                       schedule()                        why there
-//   ---------                       ----------                        ---------
-//   a worker of this runtime        its own LIFO slot or queue        its caches have it already,
-//   and
-//                                   (Worker::schedule)                no lock is needed
-//   a worker of another runtime,    the inject queue, and one         the queue of a worker is
-//   pushed or any other thread             worker is woken, if need be       to by its owner only
-//   whoever drops the tasks         the inject queue, which is        nobody runs it any more
-//                                   closed: let go of
+//   who calls                      schedule()                      why there
+//   ---------                      ----------                      ---------
+//   a worker of this runtime       its own LIFO slot or queue      its caches have it already,
+//                                  (Worker::schedule)              and no lock is needed
+//   a worker of another runtime,   the inject queue, and one       only its owner pushes to the
+//   or any other thread            worker is woken, if need be     queue of a worker
+//   whoever drops the tasks        the inject queue, which is      nobody runs it any more
+//                                  closed: let go of
 //
 // How it ends. Each row needs the one above it:
 //
 //   step           by whom                          what is true after it
 //   ----           -------                          ---------------------
-//   close()        any thread, also twice           nothing comes into the inject queue. Each
-//   worker
+//   close()        any thread, also twice           nothing comes into the inject queue; a worker
 //                                                   takes no further task, and none sleeps on
-//   end_worker()   each worker, when its loop has   one worker less runs. What stands in its slot
+//   end_worker()   each worker, when its loop has   one worker less runs; what stands in its slot
 //                  ended; for one that was never    and its queue stays there
 //                  started, whoever knows that
 //   drop_all()     end_worker() of the last one     the list of all tasks is closed and empty: each
-//                                                   future was dropped. So are all queues
+//                                                   future was dropped; so are all queues
 //   leave()        the owner                        it goes with the memory of the last task
 //
 // Why the last worker, and not whoever calls close()? The slot and the back of a queue belong to
@@ -49,9 +47,8 @@
 //      polls that were under way.
 //   3. No lock is held while a task is run or let go of.
 //   4. It lives until its owner has left and the last task has been freed. A thread that is no
-//   worker
-//      has nothing else that keeps it: once its task is in a queue, a worker may run and free it,
-//      and the runtime may end.
+//      worker has nothing else that keeps it: once its task is in a queue, a worker may run and
+//      free it, and the runtime may end.
 //
 // Costs: schedule() by a worker takes no lock, and no read-modify-write but those of its queue. By
 // another thread it takes the lock of the inject queue, and two read-modify-writes of the task's
