@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rt/block_on.h"
+#include "testkit/parker_tests.h"
 #include "testkit/testkit.h"
 
 namespace {
@@ -22,26 +23,7 @@ using rt::Waker;
 
 // Bugs it is here for: a lost unpark (it hangs); a token that is read or written without the lock;
 // plain data that an unpark does not publish.
-TEST(ThreadParkerStress, TwoThreadsTakeTurns) {
-  constexpr int kTurns = 5'000;
-  ThreadParker ping, pong;
-  int turn = 0;  // Plain: only tokens order the two threads.
-  std::thread other([&] {
-    for (int i = 0; i < kTurns; ++i) {
-      pong.park();
-      ++turn;
-      ping.unpark();
-    }
-  });
-  for (int i = 0; i < kTurns; ++i) {
-    EXPECT_EQ(turn, 2 * i);
-    ++turn;
-    pong.unpark();
-    ping.park();
-  }
-  other.join();
-  EXPECT_EQ(turn, 2 * kTurns);
-}
+TEST(ThreadParkerStress, TwoThreadsTakeTurns) { testkit::two_threads_take_turns<ThreadParker>(); }
 
 // A cell that one thread fills and one task empties.
 class Mailbox {

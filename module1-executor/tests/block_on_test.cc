@@ -5,11 +5,11 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "testkit/parker_tests.h"
 #include "testkit/process.h"
 #include "testkit/testkit.h"
 
@@ -34,78 +34,22 @@ using testkit::wait_until_asleep;
 // Bugs they are here for: an unpark that only notifies, and leaves nothing to be found by a park
 // that comes later; a token that is not taken.
 TEST(ThreadParker, AnUnparkBeforeTheParkIsNotLost) {
-  ThreadParker parker;
-  for (int i = 1; i <= 3; ++i) {
-    step("unpark()");
-    parker.unpark();
-    step("park(): it finds the token and returns at once");
-    parker.park();
-  }
+  testkit::an_unpark_before_the_park_is_not_lost<ThreadParker>();
 }
-
-// What happened to a park() on a thread of its own, up to the moment when that thread sleeps.
-class ParkingThread {
- public:
-  explicit ParkingThread(ThreadParker& parker)
-      : thread_([this, &parker] {
-          id_ = this_thread_id();
-          parker.park();
-          returned_ = true;
-        }) {
-    while (id_ == 0) std::this_thread::yield();
-    wait_until_asleep(id_, returned_);
-  }
-
-  bool returned() const { return returned_; }
-
- private:
-  std::atomic<int> id_{0};
-  std::atomic<bool> returned_{false};
-  const HelperThread thread_;  // The last member: it uses the others.
-};
 
 // Bug it is here for: a park that does not wait for the token, so that a pending future is polled
 // again and again.
-TEST(ThreadParker, ParkSleepsUntilUnparked) {
-  ThreadParker parker;
-  step("park() on another thread");
-  ParkingThread parking(parker);
-  EXPECT_FALSE(parking.returned()) << "park() returned although nobody called unpark()";
-  step("unpark()");
-  parker.unpark();
-}
+TEST(ThreadParker, ParkSleepsUntilUnparked) { testkit::park_sleeps_until_unparked<ThreadParker>(); }
 
 // Bug it is here for: tokens that are counted. Ten wakes are then ten polls, though the first poll
 // has seen what all ten were about.
 TEST(ThreadParker, ManyUnparksLeaveOneToken) {
-  ThreadParker parker;
-  step("unpark(), three times");
-  parker.unpark();
-  parker.unpark();
-  parker.unpark();
-  step("park(): takes the one token");
-  parker.park();
-  step("park() on another thread: it has to sleep");
-  ParkingThread parking(parker);
-  EXPECT_FALSE(parking.returned())
-      << "the second park() returned at once: unpark() left a second token";
-  step("unpark()");
-  parker.unpark();
+  testkit::many_unparks_leave_one_token<ThreadParker>();
 }
 
 // Bug it is here for: a token that is taken only if the thread had to wait for it.
 TEST(ThreadParker, AnUnparkThatEndsAParkIsUsedUp) {
-  ThreadParker parker;
-  {
-    step("park() on another thread, and unpark() once that thread sleeps");
-    ParkingThread parking(parker);
-    parker.unpark();
-  }
-  step("park() again: it has to sleep");
-  ParkingThread parking(parker);
-  EXPECT_FALSE(parking.returned()) << "one unpark() ended two park()s";
-  step("unpark()");
-  parker.unpark();
+  testkit::an_unpark_that_ends_a_park_is_used_up<ThreadParker>();
 }
 
 // --- block_on: what comes out -------------------------------------------------------------------

@@ -1,9 +1,5 @@
 #include "rt/local_executor.h"
 
-#include <atomic>
-#include <deque>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -11,10 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "executor_parts.h"
 #include "testkit/testkit.h"
 
 namespace {
 
+using executor_parts::FakePark;
+using executor_parts::on_another_thread;
+using executor_parts::Probe;
 using rt::BoxFuture;
 using rt::Context;
 using rt::kPending;
@@ -29,109 +29,6 @@ using testkit::Token;
 using Log = std::vector<std::string>;
 
 // --- What the tests are made of -----------------------------------------------------------------
-
-// What a test knows of a task, and what it tells the task to do. It outlives the task.
-class Probe {
- public:
-  explicit Probe(std::string name, Log* log = nullptr) : name_(std::move(name)), log_(log) {}
-  Probe(const Probe&) = delete;
-  Probe& operator=(const Probe&) = delete;
-
-  // The next poll, and each after it, is ready.
-  void finish_at_next_poll() { ready_ = true; }
-  // Called in each poll, and when the future is destroyed.
-  void on_poll(std::function<void(Context&)> hook) { on_poll_ = std::move(hook); }
-  void on_destroy(std::function<void()> hook) { on_destroy_ = std::move(hook); }
-
-  int polls() const { return polls_; }
-  int live() const { return life_.live(); }
-  // Of the newest poll. REQUIRES: it was polled.
-  const Waker& waker() const { return *waker_; }
-  void wake() {
-    step("task " + name_ + " is woken");
-    waker_->wake_by_ref();
-  }
-  void wake_on_another_thread() {
-    step("task " + name_ + " is woken by another thread");
-    std::thread([this] { waker_->wake_by_ref(); }).join();
-  }
-  void drop_waker() { waker_.reset(); }
-
-  BoxFuture<void> future() { return BoxFuture<void>(Probed(*this)); }
-
- private:
-  // Keeps its waker in the Probe: no task is kept alive by it.
-  class Probed {
-   public:
-    using Output = void;
-
-    explicit Probed(Probe& probe) : probe_(&probe), token_(probe.life_.token()) {}
-    Probed(Probed&& other) noexcept
-        : probe_(std::exchange(other.probe_, nullptr)), token_(std::move(other.token_)) {}
-    ~Probed() {
-      if (probe_ == nullptr) return;
-      step("the future of " + probe_->name_ + " is destroyed");
-      if (probe_->on_destroy_) probe_->on_destroy_();
-    }
-
-    Poll<void> poll(Context& cx) {
-      Probe& p = *probe_;
-      ++p.polls_;
-      step("task " + p.name_ + ", poll " + std::to_string(p.polls_));
-      if (p.log_ != nullptr) p.log_->push_back(p.name_);
-      p.waker_ = cx.waker().clone();
-      if (p.on_poll_) p.on_poll_(cx);
-      if (!p.ready_) return kPending;
-      return kReady;
-    }
-
-   private:
-    Probe* probe_;
-    Token token_;
-  };
-
-  const std::string name_;
-  Log* const log_;
-  bool ready_ = false;
-  int polls_ = 0;
-  std::optional<Waker> waker_;
-  std::function<void(Context&)> on_poll_;
-  std::function<void()> on_destroy_;
-  LifeCounter life_;
-};
-
-// Does not sleep, but does what the test has planned for that time.
-class FakePark final : public rt::Park {
- public:
-  // What happens during the first sleep that has no plan yet.
-  void plan(std::function<void()> during) { plans_.push_back(std::move(during)); }
-
-  int parks() const { return parks_; }
-  int unparks() const { return unparks_; }
-
-  void park() override {
-    ++parks_;
-    step("the executor's thread parks");
-    if (plans_.empty()) throw std::logic_error("the executor parked, and nothing will wake it");
-    std::function<void()> during = std::move(plans_.front());
-    plans_.pop_front();
-    during();
-  }
-  void unpark() override {
-    step("the executor's thread is unparked");
-    ++unparks_;
-  }
-
- private:
-  int parks_ = 0;
-  std::atomic<int> unparks_{0};
-  std::deque<std::function<void()>> plans_;
-};
-
-void on_another_thread(const std::function<void()>& work) {
-  step("on another thread:");
-  std::thread(work).join();
-}
 
 int run_until_idle(LocalExecutor& executor) {
   int polls = 0;

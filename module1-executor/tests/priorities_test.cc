@@ -1,10 +1,8 @@
 #include "rt/priorities.h"
 
-#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "executor_parts.h"
 #include "testkit/testkit.h"
 
 namespace rt {
@@ -32,20 +31,16 @@ void PrintTo(Priority priority, std::ostream* out) {
 
 namespace {
 
-using rt::BoxFuture;
+using executor_parts::FakePark;
+using executor_parts::on_another_thread;
+using executor_parts::Probe;
 using rt::Context;
-using rt::kPending;
-using rt::kReady;
-using rt::Poll;
 using rt::Priority;
 using rt::PriorityExecutor;
 using rt::ShutdownReport;
 using rt::TaskMetrics;
-using rt::Waker;
-using testkit::LifeCounter;
 using testkit::PausedClock;
 using testkit::step;
-using testkit::Token;
 
 constexpr Priority kHigh = Priority::kHigh;
 constexpr Priority kNormal = Priority::kNormal;
@@ -55,123 +50,6 @@ constexpr std::size_t kNoLimit = 1'000;
 using Metrics = std::shared_ptr<const TaskMetrics>;
 
 // --- What the tests are made of -----------------------------------------------------------------
-
-// What a test knows of a task, and what it tells the task to do. The task may outlive it, and then
-// does nothing of what the test has planned.
-class Probe {
- public:
-  // Each poll writes the name into the log.
-  explicit Probe(std::string name, std::string* log = nullptr)
-      : shared_(std::make_shared<Shared>()) {
-    shared_->name = std::move(name);
-    shared_->log = log;
-  }
-  ~Probe() {
-    shared_->log = nullptr;
-    shared_->on_poll = nullptr;
-    shared_->on_destroy = nullptr;
-    shared_->waker.reset();
-  }
-  Probe(const Probe&) = delete;
-  Probe& operator=(const Probe&) = delete;
-
-  // The next poll, and each after it, is ready.
-  void finish_at_next_poll() { shared_->ready = true; }
-  void wake_itself_in_each_poll() {
-    on_poll([](Context& cx) { cx.waker().wake_by_ref(); });
-  }
-  // Called in each poll, and when the future is destroyed.
-  void on_poll(std::function<void(Context&)> hook) { shared_->on_poll = std::move(hook); }
-  void on_destroy(std::function<void()> hook) { shared_->on_destroy = std::move(hook); }
-
-  int polls() const { return shared_->polls; }
-  int live() const { return shared_->life.live(); }
-  // Of the newest poll. REQUIRES: it was polled.
-  const Waker& waker() const { return shared_->waker.value(); }
-  void wake() {
-    step("task " + shared_->name + " is woken");
-    waker().wake_by_ref();
-  }
-
-  BoxFuture<void> future() { return BoxFuture<void>(Probed(shared_)); }
-
- private:
-  struct Shared {
-    std::string name;
-    std::string* log = nullptr;
-    bool ready = false;
-    int polls = 0;
-    std::optional<Waker> waker;
-    std::function<void(Context&)> on_poll;
-    std::function<void()> on_destroy;
-    LifeCounter life;
-  };
-
-  // Keeps its waker in the Probe: no task is kept alive by it.
-  class Probed {
-   public:
-    using Output = void;
-
-    explicit Probed(std::shared_ptr<Shared> shared)
-        : shared_(std::move(shared)), token_(shared_->life.token()) {}
-    Probed(Probed&&) noexcept = default;
-    ~Probed() {
-      if (shared_ == nullptr) return;
-      step("the future of " + shared_->name + " is destroyed");
-      if (shared_->on_destroy) shared_->on_destroy();
-    }
-
-    Poll<void> poll(Context& cx) {
-      Shared& s = *shared_;
-      ++s.polls;
-      step("task " + s.name + ", poll " + std::to_string(s.polls));
-      if (s.log != nullptr) *s.log += s.name;
-      s.waker = cx.waker().clone();
-      if (s.on_poll) s.on_poll(cx);
-      if (!s.ready) return kPending;
-      return kReady;
-    }
-
-   private:
-    std::shared_ptr<Shared> shared_;
-    Token token_;
-  };
-
-  const std::shared_ptr<Shared> shared_;
-};
-
-// Does not sleep, but does what the test has planned for that time.
-class FakePark final : public rt::Park {
- public:
-  // What happens during the first sleep that has no plan yet.
-  void plan(std::function<void()> during) { plans_.push_back(std::move(during)); }
-
-  int parks() const { return parks_; }
-  int unparks() const { return unparks_; }
-
-  void park() override {
-    ++parks_;
-    step("the executor's thread parks");
-    if (plans_.empty()) throw std::logic_error("the executor parked, and nothing will wake it");
-    std::function<void()> during = std::move(plans_.front());
-    plans_.pop_front();
-    during();
-  }
-  void unpark() override {
-    step("the executor's thread is unparked");
-    ++unparks_;
-  }
-
- private:
-  int parks_ = 0;
-  std::atomic<int> unparks_{0};
-  std::deque<std::function<void()>> plans_;
-};
-
-void on_another_thread(const std::function<void()>& work) {
-  step("on another thread:");
-  std::thread(work).join();
-}
 
 Metrics spawn(PriorityExecutor& executor, Priority priority, Probe& probe) {
   return executor.spawn(priority, probe.future());

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "rt/parker.h"
+#include "testkit/parker_tests.h"
 #include "testkit/testkit.h"
 
 namespace {
@@ -10,26 +11,7 @@ namespace {
 using rt::Parker;
 
 // Bugs it is here for: a lost unpark (it hangs); plain data that an unpark does not publish.
-TEST(ParkerStress, TwoThreadsTakeTurns) {
-  constexpr int kTurns = 5'000;
-  Parker ping, pong;
-  int turn = 0;  // Plain: only tokens order the two threads.
-  std::thread other([&] {
-    for (int i = 0; i < kTurns; ++i) {
-      pong.park();
-      ++turn;
-      ping.unpark();
-    }
-  });
-  for (int i = 0; i < kTurns; ++i) {
-    EXPECT_EQ(turn, 2 * i);
-    ++turn;
-    pong.unpark();
-    ping.park();
-  }
-  other.join();
-  EXPECT_EQ(turn, 2 * kTurns);
-}
+TEST(ParkerStress, TwoThreadsTakeTurns) { testkit::two_threads_take_turns<Parker>(); }
 
 // Bug it is here for: an unpark that is lost because another came at the same moment.
 TEST(ParkerStress, ManyUnparkersOneSleeper) {
