@@ -2,10 +2,14 @@
 // worker sleeps is a deadlock: somebody waits for it.
 #include "rt/worker.h"
 
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <utility>
 
+#include "rt/park.h"
 #include "rt/parker.h"
 #include "rt/poll.h"
 #include "rt/sync.h"
@@ -93,6 +97,64 @@ TEST(WorkerModel, NoTaskOfATaskIsLeftWhileTheOtherWorkerSleeps) {
     }));
     Thread other([&] { work(fleet, 1, 1); });
     work(fleet, 0, 2);
+    other.join();
+  });
+}
+
+// Bug it is here for: who yields is pushed, and the others have heard of it before that. What its
+// worker runs next waits for it.
+TEST(WorkerModel, NoTaskThatYieldsIsLeftWhileTheOtherWorkerSleeps) {
+  check(Options().preemptions(3).spurious_wakeups(0), [] {
+    Fleet fleet(2, std::make_unique<rt::PlainParks>(2));
+    Meeting meeting;
+    bool has_yielded = false;
+    fleet.worker(0).schedule(fleet.make([&](Context& cx) -> Poll<void> {
+      if (has_yielded) return meeting.task()(cx);
+      has_yielded = true;
+      fleet.spawn(meeting.task());
+      cx.waker().wake_by_ref();
+      return rt::kPending;
+    }));
+    Thread other([&] { work(fleet, 1, 1); });
+    work(fleet, 0, 2);
+    other.join();
+  });
+}
+
+// Parkers, and something that the first look of worker 0 brings.
+class ParksWithEvents final : public rt::WorkerParks {
+ public:
+  rt::Park& of(std::size_t worker) override { return parks_[worker]; }
+  void first_look_brings(std::function<void()> events) { parks_[0].events = std::move(events); }
+
+ private:
+  struct Parking final : rt::Park {
+    void park() override { parker.park(); }
+    void unpark() override { parker.unpark(); }
+    void look() override {
+      if (events) std::exchange(events, nullptr)();
+    }
+    Parker parker;
+    std::function<void()> events;
+  };
+  std::array<Parking, 2> parks_;
+};
+
+// Bug it is here for: what events have made ready is pushed, and the others have heard of it before
+// that.
+TEST(WorkerModel, NoTaskOfAnEventIsLeftWhileTheOtherWorkerSleeps) {
+  check(Options().preemptions(3).spurious_wakeups(0), [] {
+    auto parks = std::make_unique<ParksWithEvents>();
+    ParksWithEvents& events = *parks;
+    rt::WorkerOptions options;
+    options.event_interval = 1;
+    Fleet fleet(2, std::move(parks), options);
+    Meeting meeting;
+    events.first_look_brings([&] {
+      for (int i = 0; i < 2; ++i) fleet.worker(0).schedule(fleet.make(meeting.task()));
+    });
+    Thread other([&] { work(fleet, 1, 1); });
+    work(fleet, 0, 1);
     other.join();
   });
 }

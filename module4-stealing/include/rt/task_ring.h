@@ -31,7 +31,8 @@
 // slept for a whole round of the ring finds that the head is another one.
 //
 // Thread safety: tail is stored and slots are written by the owner only; each change of the head is
-// one compare-and-exchange, by the owner or a thief.
+// one compare-and-exchange, by the owner or a thief. Each of them releases, and a thief reads the
+// head with acquire before he reads the tail: so his tail is not older than his head.
 //
 // Invariants
 //   1. steal <= real <= tail, and tail - steal <= kCapacity, counted modulo 2^32.

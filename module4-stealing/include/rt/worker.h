@@ -11,15 +11,19 @@
 //   ----     ----                            ----
 //   closed   after close()                   nothing: false, for ever
 //   wake up  its last step slept             tells Idle; takes the events that it brought
-//   look     every event_interval-th step    takes the events that are there, and does not sleep
+//   look     every event_interval-th step,   takes the events that are there, and does not sleep
+//            counted from 1
 //   inject   every global_queue_interval-th  the first of the inject queue
+//            step, counted from 1
 //   slot     there is a task                 that one; if the slot was used too often in a row,
 //                                            only when the next line has none
 //   own      there is a task                 the first of its queue
-//   share    there are tasks in inject       the first of them; into its own queue as many of the
-//                                            next as leave as much for each other worker
+//   share    there are tasks in inject       the first of them, and into its own queue up to
+//                                            1/workers of what there was: never more than half a
+//                                            ring in all, nor than there is room for
 //   steal    Idle lets it search             half of another's queue, beginning with anybody; if
-//                                            nobody has any, once more a share
+//                                            nobody has any, once more a share: meanwhile somebody
+//                                            may have overflowed
 //   run      there was a task                if it searches: stops that; polls the task
 //   sleep    there was none                  tells Idle; sleeps in its Park
 //
@@ -35,11 +39,11 @@
 //                             own queue
 //   itself, in its poll       the back of the own queue; the slot, if this  if it is in the queue
 //   (it yields)               worker has nothing else to run
-//   events                    all of them together to the back of the own   once for all, if it
-//                             queue; to inject, if there is no room, or if  is in a queue
-//                             others wait there: first come, first served;
-//                             the slot, if it is one, and this worker has
-//                             nothing else to run
+//   events                    one, and this worker has nothing else to      once for all, if they
+//                             run: the slot. Else all of them together to   are in a queue
+//                             the back of the own queue; or to inject, if
+//                             they do not fit, or tasks wait in inject
+//                             already: first come, first served
 //   a share of inject         the own queue                                 once for all
 //   a theft                   the own queue                                 when it stops to search
 //

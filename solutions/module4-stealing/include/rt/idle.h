@@ -19,9 +19,10 @@
 //   step                 asleep   searching          the answer is true if
 //   ----                 ------   ---------          ---------------------
 //   worker_to_wake()       -1        +1              (a worker) somebody slept, nobody searched
-//   try_search()                     +1              fewer than half of the workers searched
+//   try_search()                     +1              fewer than half of the workers searched, or
+//                                                    did when it looked: it may be one too many
 //   stop_search()                    -1              somebody sleeps, nobody searches: now
-//   fall_asleep()          +1        -1, or none     somebody sleeps, nobody searches: now
+//   fall_asleep()          +1        -1, or none     nobody searches: now (it sleeps itself)
 //   wake_up(), chosen                                always
 //   wake_up(), by itself   -1                        never
 //

@@ -18,7 +18,8 @@
 // one place. So the older half stays by moving two numbers, and no task.
 //
 // While a thief copies, nothing can be claimed, and he makes room in a moment: only the new task
-// goes to inject.
+// goes to inject. If he ends between two of our steps, or one comes before our claim, there may be
+// room by then: back to the push.
 //
 // Thread safety: by the owner of `own`, while others steal.
 //

@@ -15,8 +15,9 @@
 // time.
 //
 // Invariants: those of TaskRing and LocalQueue, and
-//   1. Nobody waits. A thief who finds another one at it goes away; the owner is never kept from
-//      anything but the slots that are being copied.
+//   1. Nobody waits. A thief who finds another one at it goes away; one whose claim fails because
+//      the owner has popped tries again with what is left. The owner is never kept from anything
+//      but the slots that are being copied.
 //   2. A task that is claimed is the thief's: it is in `own`, or returned, when steal() returns.
 //
 // Costs: two compare-and-exchanges of the victim's head for up to 128 tasks, and none for an empty
