@@ -193,7 +193,7 @@ TEST_F(DriverTest, AnUnparkBeforeTheParkIsNotLost) {
 }
 
 // Bug it is here for: the last look comes before "I sleep" is said, and an unpark between the two
-// finds nobody asleep. (Classic bug 40.)
+// finds nobody asleep.
 TEST_F(DriverTest, AnUnparkBetweenTheLastLookAndTheSleepIsNotLost) {
   kernel.during_sleep([this] { unpark_by_another_thread(); });
   park();

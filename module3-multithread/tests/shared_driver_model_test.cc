@@ -85,7 +85,7 @@ void count_and_unpark(Cell<int>& note, Atomic<int>& count, DriverParker& worker)
 // --- unpark() against park() ---------------------------------------------------------------------
 
 // Bugs it is here for: an unpark() that finds the worker on its way into the driver; one that finds
-// a token, and changes nothing. (Classic bugs 40 and 43.)
+// a token, and changes nothing.
 TEST(SharedDriverModel, NoUnparkOfTheWorkerInTheDriverIsLost) {
   check([] {
     Shared s;
@@ -101,7 +101,7 @@ TEST(SharedDriverModel, NoUnparkOfTheWorkerInTheDriverIsLost) {
 }
 
 // Bugs it is here for: the same for a worker that sleeps on its own, and a notification that comes
-// before the sleep. (Classic bug 41.)
+// before the sleep.
 TEST(SharedDriverModel, NoUnparkOfAWorkerThatSleepsAloneIsLost) {
   check([] {
     Shared s;

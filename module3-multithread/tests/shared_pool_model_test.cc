@@ -67,7 +67,7 @@ class Pool {
   SharedQueue* queue_;
 };
 
-// Bug it is here for: a task is left in the queue while a worker sleeps. (Classic bugs 40 and 44.)
+// Bug it is here for: a task is left in the queue while a worker sleeps.
 TEST(SharedPoolModel, NoTaskIsLeftWhileTheWorkerSleeps) {
   check([] {
     Pool pool(1);
@@ -109,8 +109,7 @@ TEST(SharedPoolModel, NoTaskIsLeftWhileBothWorkersSleep) {
   });
 }
 
-// Bug it is here for: a task that comes with the end is neither run nor dropped, or both. (Classic
-// bugs 49 and 50.)
+// Bug it is here for: a task that comes with the end is neither run nor dropped, or both.
 TEST(SharedPoolModel, ATaskThatComesWithTheEndIsRunOrDropped) {
   Outcomes seen;
   check([&seen] {

@@ -142,7 +142,7 @@ TEST(SharedPoolStress, ATaskIsPolledByOneWorkerAtATime) {
 }
 
 // Bugs it is here for: a task that is spawned while the pool ends, and is neither run nor dropped;
-// or both. (Classic bugs 49 and 50.)
+// or both.
 TEST(SharedPoolStress, SpawnsRaceWithTheShutdown) {
   constexpr int kRounds = 60;
   constexpr int kTasks = 40;

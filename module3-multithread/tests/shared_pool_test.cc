@@ -159,7 +159,7 @@ TEST_F(SharedPoolTest, WhoTakesTheLastTaskRousesNobody) {
 }
 
 // Bug it is here for: the roused worker finds that another one was faster, and counts as on its way
-// for ever. Nobody is roused any more. (Classic bug 44.)
+// for ever. Nobody is roused any more.
 TEST_F(SharedPoolTest, WhoIsRousedForNothingMayBeRousedAgain) {
   step_of(0);
   spawn("a");
@@ -172,7 +172,7 @@ TEST_F(SharedPoolTest, WhoIsRousedForNothingMayBeRousedAgain) {
 }
 
 // Bug it is here for: a task comes when the worker has looked for the last time, and is not idle
-// yet. (Classic bug 40.)
+// yet.
 TEST_F(SharedPoolTest, ATaskThatComesBeforeTheSleepUnparks) {
   fakes->of(0).in_sleep = [this] {
     step("on another thread:");
@@ -287,7 +287,6 @@ TEST_F(SharedPoolTest, ShutdownDropsTasksThatWaitAndTasksThatAreReady) {
 }
 
 // Bug it is here for: the list of all tasks is read once, and what comes during that is left over.
-// (Classic bug 49.)
 TEST_F(SharedPoolTest, ShutdownDropsWhatIsSpawnedByThoseItDrops) {
   LifeCounter life;
   struct SpawnsInItsEnd {
@@ -324,7 +323,7 @@ TEST_F(SharedPoolTest, ShutdownDropsWhatIsSpawnedByThoseItDrops) {
   EXPECT_EQ(pool->alive(), 0u);
 }
 
-// Bug it is here for: the task is bound to a list that nobody looks at any more. (Classic bug 50.)
+// Bug it is here for: the task is bound to a list that nobody looks at any more.
 TEST_F(SharedPoolTest, WhatIsSpawnedAfterTheShutdownIsDroppedAtOnce) {
   LifeCounter life;
   pool->shutdown();
@@ -443,7 +442,7 @@ TEST_F(SharedQueueTest, WhatComesTooLateIsShutDown) {
 }
 
 // Bug it is here for: one list is closed, and the other is not yet: the task is on its way between
-// the two. (Classic bug 50.)
+// the two.
 TEST_F(SharedQueueTest, WhatComesBetweenTheTwoClosingsIsShutDown) {
   queue->close();
   const rt::TaskRef task = spawn();

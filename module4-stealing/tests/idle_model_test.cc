@@ -101,7 +101,7 @@ class Crew {
 };
 
 // Bugs it is here for: the last that searched falls asleep without a second look; it looks, and
-// says only then that it sleeps; one of the four steps is weaker than seq_cst. (Classic bug 44.)
+// says only then that it sleeps; one of the four steps is weaker than seq_cst.
 TEST(IdleModel, NoTaskIsLeftWhileTheWorkerSleeps) {
   check(Options().preemptions(3), [] {
     Crew crew(1);

@@ -46,7 +46,7 @@ TEST_F(IdleTest, ATaskWakesTheWorkerThatFellAsleepLast) {
 }
 
 // Bug it is here for: a worker is woken for each task. The first to arrive takes half of them, and
-// the others find nothing. (Classic bug: the thundering herd.)
+// the others find nothing. (The thundering herd.)
 TEST_F(IdleTest, WhoIsWokenCountsAsOneWhoSearchesAtOnce) {
   for (const std::size_t worker : {0u, 1u, 2u}) falls_asleep(worker);
   EXPECT_EQ(opens_a_task(), 2u);
@@ -148,7 +148,7 @@ TEST_F(IdleTest, WhoWasChosenCountsAsWell) {
 
 // --- Who looks once more -------------------------------------------------------------------------
 
-// Bug it is here for: everybody thinks that another one searches. (Classic bug 44.)
+// Bug it is here for: everybody thinks that another one searches.
 TEST_F(IdleTest, TheLastThatSearchesLooksBeforeItSleeps) {
   ASSERT_TRUE(idle.try_search());
   ASSERT_TRUE(idle.try_search());

@@ -55,7 +55,7 @@ TaskFifo batch(Tasks& tasks, int first, int last) {
 }
 
 // Bugs it is here for: a size that is written when the lock is free again, so that an older one
-// stays: the queue looks empty, and its task waits for ever (classic bug 39); tasks without a lock.
+// stays: the queue looks empty, and its task waits for ever; tasks without a lock.
 TEST(InjectQueueModel, TheSizeIsThatOfTheQueue) {
   check([] {
     Tasks tasks(2);
@@ -156,7 +156,7 @@ TEST(InjectQueueModel, NoLockIsHeldWhileATaskIsLetGoOf) {
 // --- Overflow ---
 
 // Bugs it is here for: an overflow that takes what a thief has claimed; one that both send and
-// steal; a new tail before the old tasks are out. (Classic bug 32.)
+// steal; a new tail before the old tasks are out.
 TEST(OverflowModel, OverflowAndThiefTakeEachTaskOnce) {
   Outcomes seen;
   check([&seen] {

@@ -154,8 +154,8 @@ TEST_F(OverflowTest, NothingGoesToInjectWhileThereIsRoom) {
   EXPECT_EQ(pop_all(own), numbers(1, kCapacity));
 }
 
-// Bugs it is here for: the older half goes, and what was taken from inject goes back there (classic
-// bug 38); the new task overtakes the half that goes.
+// Bugs it is here for: the older half goes, and what was taken from inject goes back there; the new
+// task overtakes the half that goes.
 TEST_F(OverflowTest, TheNewerHalfGoesAndTheOlderOneStays) {
   InjectQueue inject;
   LocalQueue own;
@@ -192,7 +192,7 @@ TEST_F(OverflowTest, AfterItThereIsRoomForHalfARing) {
   EXPECT_EQ(inject.size(), TaskRing::kCapacity + 2);
 }
 
-// Bug it is here for: halves that are reckoned without the wrap. (Classic bug 30.)
+// Bug it is here for: halves that are reckoned without the wrap.
 TEST_F(OverflowTest, WorksWhereTheIndicesWrap) {
   InjectQueue inject;
   LocalQueue own(std::numeric_limits<std::uint32_t>::max() - 100);

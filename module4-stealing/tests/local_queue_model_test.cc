@@ -32,7 +32,8 @@ using testkit::model::Outcomes;
 using testkit::model::Thread;
 
 // Bugs it is here for: a task that both take, or that nobody takes; a slot that is read before it
-// was published. (Classic bug 35.)
+// was published; a pop that moves the head and does not release, so that a thief who sees the new
+// head still reads an old tail.
 TEST(LocalQueueModel, OwnerAndThiefTakeEachTaskOnce) {
   Outcomes seen;
   check(Options().preemptions(3), [&seen] {
@@ -51,7 +52,7 @@ TEST(LocalQueueModel, OwnerAndThiefTakeEachTaskOnce) {
 }
 
 // Bugs it is here for: capacity counted from what is left; a slot that the owner takes for free
-// while the thief copies it. (Classic bugs 31, 32 and 34.)
+// while the thief copies it.
 TEST(LocalQueueModel, TheOwnerReusesASlotOnlyAfterTheThief) {
   Outcomes seen;
   check([&seen] {

@@ -81,7 +81,7 @@ TEST_F(LocalQueueTest, FirstInIsFirstOut) {
   EXPECT_TRUE(queue.empty());
 }
 
-// Bug it is here for: a ring that is full looks like one that is empty. (Classic bug 29.)
+// Bug it is here for: a ring that is full looks like one that is empty.
 TEST_F(LocalQueueTest, TakesAsManyAsThereAreSlotsAndNoMore) {
   LocalQueue queue;
   push_many(queue, kCapacity);
@@ -106,7 +106,7 @@ TEST_F(LocalQueueTest, KeepsTheOrderRoundAfterRound) {
   EXPECT_EQ(queue.size(), 77u);
 }
 
-// Bug it is here for: indices that are compared as if they never wrapped. (Classic bug 30.)
+// Bug it is here for: indices that are compared as if they never wrapped.
 TEST_F(LocalQueueTest, GoesOnWhereTheIndicesWrap) {
   LocalQueue queue(kLastIndex - 2);
   push_many(queue, 6);
@@ -156,7 +156,7 @@ TEST_F(LocalQueueTest, LetsGoOfWhatIsLeft) {
 // --- With a thief in it, who has stopped between two steps ---
 
 // Bug it is here for: capacity is counted from the tasks that are left, and a push goes into a slot
-// that is being copied. (Classic bug 31.)
+// that is being copied.
 TEST_F(LocalQueueTest, RoomIsMadeByTheThiefOnlyOnceHeHasCopied) {
   LocalQueue queue;
   push_many(queue, kCapacity);
@@ -176,7 +176,7 @@ TEST_F(LocalQueueTest, RoomIsMadeByTheThiefOnlyOnceHeHasCopied) {
 }
 
 // Bug it is here for: a pop ends the theft that is going on, and the next thief comes in, or the
-// owner writes where he copies. (Classic bug 34.)
+// owner writes where he copies.
 TEST_F(LocalQueueTest, APopLeavesTheThiefsTasksAlone) {
   LocalQueue queue;
   push_many(queue, 4);

@@ -91,8 +91,7 @@ TEST(RuntimeModel, NoTaskFromOutsideIsLeftWhileBothWorkersSleep) {
   });
 }
 
-// Bug it is here for: a task that comes with the end is neither run nor dropped, or both. (Classic
-// bugs 49 and 50.)
+// Bug it is here for: a task that comes with the end is neither run nor dropped, or both.
 TEST(RuntimeModel, ATaskThatComesWithTheEndIsRunOrDropped) {
   Outcomes seen;
   check(Options().spurious_wakeups(0), [&seen] {

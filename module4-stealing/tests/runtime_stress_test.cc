@@ -183,7 +183,7 @@ TEST(RuntimeStress, ATaskIsPolledByOneWorkerAtATime) {
 }
 
 // Bugs it is here for: a task that is spawned while the runtime ends, and is neither run nor
-// dropped; or both. Tasks of all ages stand in the slots and queues. (Classic bugs 49 and 50.)
+// dropped; or both. Tasks of all ages stand in the slots and queues.
 TEST(RuntimeStress, SpawnsRaceWithTheEnd) {
   constexpr int kRounds = 60;
   constexpr int kTasks = 40;

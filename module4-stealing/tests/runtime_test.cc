@@ -225,7 +225,6 @@ TEST_F(RuntimeTest, TheEndEmptiesTheQueues) {
 }
 
 // Bug it is here for: the task is refused and let go of, and whoever joins it waits for ever.
-// (Classic bug 50.)
 TEST_F(RuntimeTest, WhatComesTooLateIsShutDown) {
   LifeCounter life;
   std::optional<Waker> waker;
@@ -262,8 +261,8 @@ class InItsEnd {
   std::function<void()> act_;
 };
 
-// Bugs it is here for: the list of all tasks is read once, and what comes during that is left over
-// (classic bug 49); and whoever drops the tasks is taken for a worker.
+// Bugs it is here for: the list of all tasks is read once, and what comes during that is left over;
+// whoever drops the tasks is taken for a worker.
 TEST_F(RuntimeTest, TasksThatAreDroppedMaySpawnAndWake) {
   LifeCounter life;
   std::optional<Waker> waker;

@@ -39,7 +39,7 @@ std::uint32_t steal_once(LocalQueue& victim, LocalQueue& own) {
 }
 
 // Bugs it is here for: a task that both take, or that nobody takes; slots that are read before they
-// were published; a claim that is made of a tail older than the head. (Classic bug 35.)
+// were published; a claim that is made of a tail older than the head.
 TEST(StealModel, OwnerAndThiefTakeEachTaskOnce) {
   Outcomes seen;
   check(Options().preemptions(3), [&seen] {
@@ -61,7 +61,7 @@ TEST(StealModel, OwnerAndThiefTakeEachTaskOnce) {
 }
 
 // Bugs it is here for: slots that are free before they were copied; a theft that ends by a store
-// and takes back what the owner has popped. (Classic bugs 32 and 34.)
+// and takes back what the owner has popped.
 TEST(StealModel, TheOwnerReusesASlotOnlyAfterTheThief) {
   Outcomes seen;
   check([&seen] {
@@ -84,7 +84,7 @@ TEST(StealModel, TheOwnerReusesASlotOnlyAfterTheThief) {
 }
 
 // Bug it is here for: two thieves at once. The one who is done first frees the slots of the other,
-// and the owner writes to them. (Classic bug 33.)
+// and the owner writes to them.
 TEST(StealModel, TwoThievesAndAnOwnerWhoReusesTheSlots) {
   check([] {
     Tasks tasks(6);
@@ -102,7 +102,7 @@ TEST(StealModel, TwoThievesAndAnOwnerWhoReusesTheSlots) {
 }
 
 // Bug it is here for: the second thief finds a head that looks as if nothing had happened since,
-// and claims what is not there any more. (Classic bug 36.)
+// and claims what is not there any more.
 TEST(StealModel, ATheftWhileTheRingGoesRound) {
   check([] {
     Tasks tasks(6);

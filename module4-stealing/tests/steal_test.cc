@@ -119,7 +119,7 @@ TEST_F(StealTest, TakesAgainAndAgain) {
   EXPECT_EQ(pop_all(own), (std::vector<int>{1, 2, 3, 4, 6, 7}));
 }
 
-// Bug it is here for: indices of one ring are used for the other, or wrap. (Classic bug 30.)
+// Bug it is here for: indices of one ring are used for the other, or wrap.
 TEST_F(StealTest, WorksWhereTheIndicesWrap) {
   LocalQueue victim(kLastIndex - 1), own(kLastIndex - 2);
   push(own, 1);
@@ -141,7 +141,7 @@ TEST_F(StealTest, WhatIsTakenIsLetGoOfOnce) {
 
 // --- When it may not ---
 
-// Bug it is here for: half a ring is copied to where there is no room for it. (Classic bug 37.)
+// Bug it is here for: half a ring is copied to where there is no room for it.
 TEST_F(StealTest, TakesNothingWhenTheThiefHasMoreThanHalf) {
   LocalQueue victim, own;
   push(victim, kCapacity);
@@ -159,7 +159,7 @@ TEST_F(StealTest, TakesHalfWhenTheThiefHasJustHalf) {
   EXPECT_EQ(pop_all(own), numbers(1, kCapacity - 1));
 }
 
-// Bug it is here for: the thief counts his tasks, where another one still copies. (Classic bug 31.)
+// Bug it is here for: the thief counts his tasks, where another one still copies.
 TEST_F(StealTest, TheThiefsRoomIsCountedFromWhatIsBeingCopied) {
   LocalQueue victim, own;
   push(own, kHalf + 1);
@@ -173,7 +173,7 @@ TEST_F(StealTest, TheThiefsRoomIsCountedFromWhatIsBeingCopied) {
   steal(victim, own, 2, kHalf + 3);
 }
 
-// Bug it is here for: a second thief frees the slots that the first one copies. (Classic bug 33.)
+// Bug it is here for: a second thief frees the slots that the first one copies.
 TEST_F(StealTest, OneThiefAtATime) {
   LocalQueue victim, own;
   push(victim, 6);

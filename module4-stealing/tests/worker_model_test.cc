@@ -52,7 +52,7 @@ class Meeting {
 };
 
 // Bugs it is here for: a worker looks, is told of nothing, and then says that it sleeps; it does
-// not look again after that. (Classic bugs 40 and 44.)
+// not look again after that.
 TEST(WorkerModel, NoTaskIsLeftWhileTheWorkerSleeps) {
   check(Options().preemptions(3).spurious_wakeups(0), [] {
     Fleet fleet(1, std::make_unique<rt::PlainParks>(1));

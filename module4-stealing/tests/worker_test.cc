@@ -140,7 +140,7 @@ TEST_F(WorkerTest, TwoThatYieldTakeTurns) {
 }
 
 // Bug it is here for: tasks of a worker's own that never run dry, and one from outside that waits
-// for that. (Classic bug 45.) Here they do not even pass through the queue.
+// for that. Here they do not even pass through the queue.
 TEST_F(WorkerTest, ATaskFromOutsideIsNotStarvedByOneThatYields) {
   start(1, /*inject=*/5);
   fleet->spawn(yields("y", 20));
@@ -396,7 +396,7 @@ TEST_F(WorkerTest, WhoWakesByItselfIsAwake) {
 // --- Events --------------------------------------------------------------------------------------
 
 // Bug it is here for: a busy worker never looks for events, and who waits for one waits until all
-// others have nothing to do. (Classic bug 46.)
+// others have nothing to do.
 TEST_F(WorkerTest, ABusyWorkerLooksForEventsNowAndThen) {
   start(1, 10'000, /*events=*/5);
   fleet->spawn(yields("", 100));

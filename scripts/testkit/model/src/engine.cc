@@ -148,6 +148,7 @@ void Engine::run_execution() {
   position_ = 0;
   is_known_ = false;
   steps_ = preemptions_ = 0;
+  accesses_ = rows_at_point_ = 0;
   spurious_left_ = options_.spurious_wakeups();
   timeouts_left_ = options_.timeouts();
   failures_left_ = options_.needless_failures();

@@ -271,6 +271,7 @@ class Engine {
     if (!self().now.covers(record.maker, record.made_at)) not_published(record, place);
   }
   [[noreturn]] void not_published(Record& record, Place place);
+  void count_access(Place place);
   [[noreturn]] void race(Record& record, int other, const char* did, const char* does, Place place);
   // Counts the operation: what it did goes into the chain, and the thread's time goes on, so that
   // what follows is not published by what this operation published.
@@ -326,6 +327,8 @@ class Engine {
   std::uint8_t candidates_ = 0;  // and those of them whose turn it may be.
   bool somebody_yielded_ = false;
   int steps_ = 0;
+  std::size_t accesses_ = 0;       // To cells, since the last point,
+  std::size_t rows_at_point_ = 0;  // where there were so many rows.
   int preemptions_ = 0;
   int spurious_left_ = 0;
   int timeouts_left_ = 0;

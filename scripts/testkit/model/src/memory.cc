@@ -2,6 +2,7 @@
 // [atomics.order], for executions in which each of these goes along with the order of execution:
 // every modification order, and the single order of the seq_cst operations.
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "engine.h"
@@ -368,8 +369,22 @@ void Engine::fence(std::memory_order order, Place place) {
 // [intro.races] 21: two accesses to plain memory by two threads, one of them a write, and neither
 // happens before the other. That they were not at the same time in this execution is no excuse.
 
+// Between two points nobody else has a turn. A loop that never comes to one has no end.
+void Engine::count_access(Place place) {
+  constexpr std::size_t kMost = 10'000, kShown = 12;
+  if (++accesses_ <= kMost) return;
+  if (rows_.size() > rows_at_point_ + kShown) {  // Of the loop; what led to it stands before them.
+    rows_.erase(rows_.begin() + static_cast<std::ptrdiff_t>(rows_at_point_ + kShown), rows_.end());
+  }
+  fail(Verdict::kLivelock,
+       "no end: " + std::to_string(kMost) +
+           " accesses to cells, and so on. Does a loop count too far?",
+       place);
+}
+
 void Engine::read_cell(const Object& cell, Place place) {
   self().where = place;
+  count_access(place);
   Record& record = use(cell, place);
   row("reads the cell ", record);
   if (!self().now.covers(static_cast<std::size_t>(record.writer), record.wrote_at)) {
@@ -380,6 +395,7 @@ void Engine::read_cell(const Object& cell, Place place) {
 
 void Engine::write_cell(Object& cell, Place place) {
   self().where = place;
+  count_access(place);
   Record& record = use(cell, place);
   row("writes the cell ", record);
   for (std::size_t i = 0; i < Clock::kThreads; ++i) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstddef>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -161,7 +162,9 @@ std::string table_of(const std::vector<Row>& rows, std::size_t most_lines) {
     head = padded(head, first + column * static_cast<std::size_t>(i)) + Engine::letter(i);
   }
   std::vector<std::string> lines;
+  std::size_t set_up = 0;  // Lines, until the second thread starts.
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (set_up == 0 && rows[i].text.substr(0, 7) == "starts ") set_up = lines.size();
     const std::size_t begin = first + column * static_cast<std::size_t>(rows[i].thread);
     std::string place = place_text(rows[i].where);
     if (place.size() > kMostPlace) place = "~" + place.substr(place.size() - kMostPlace + 1);
@@ -175,6 +178,10 @@ std::string table_of(const std::vector<Row>& rows, std::size_t most_lines) {
     }
   }
   std::string table = head + "\n";
+  if (lines.size() > most_lines && set_up > 0) {
+    table += "     ... " + std::to_string(set_up) + " lines of set-up ...\n";
+    lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(set_up));
+  }
   const std::size_t last = most_lines * 4 / 5;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (lines.size() > most_lines && i == most_lines - last) {

@@ -18,6 +18,8 @@ void Engine::point(Place place) {
   ModelThread& thread = self();
   thread.where = place;
   if (expectations_->failed()) fail(Verdict::kExpectation, "", place);
+  accesses_ = 0;
+  rows_at_point_ = rows_.size();
   if (++steps_ > options_.max_steps()) {
     fail(Verdict::kLivelock,
          "livelock: no end after " + std::to_string(options_.max_steps()) +

@@ -292,6 +292,17 @@ TEST(ModelYield, SoIsWaitingForWhatNeverComes) {
   EXPECT_EQ(result.verdict, Verdict::kLivelock);
 }
 
+// A count that has wrapped, for example. No other thread has a turn in it, so no step ends it.
+TEST(ModelYield, AndALoopOverCellsThatNeverEnds) {
+  const Result result = explore(Options().max_steps(100), [] {
+    Cell<int> cell(0);
+    for (;;) cell.write() = 1;
+  });
+  EXPECT_EQ(result.verdict, Verdict::kLivelock);
+  EXPECT_EQ(result.what, "no end: 10000 accesses to cells, and so on. Does a loop count too far?");
+  EXPECT_LE(result.rows.size(), 15U);
+}
+
 // ---- data races ----
 
 TEST(ModelRace, TwoWritesAWriteAndAReadButNotTwoReads) {

@@ -86,6 +86,22 @@ TEST(ModelTable, KeepsTheFirstAndTheLastOfMany) {
   EXPECT_THAT(kept.back(), HasSubstr("299 -> 300"));
 }
 
+TEST(ModelTable, LeavesOutTheSetUpFirst) {
+  const Result result = explore(Options().preemptions(0), [] {
+    Atomic<int> x(0);
+    for (int i = 0; i < 30; ++i) x.fetch_add(1);
+    Thread other([&] { x.fetch_add(100); });
+    other.join();
+    MODEL_REQUIRE(false);
+  });
+  ASSERT_EQ(result.verdict, Verdict::kAssertion);
+  const std::vector<std::string> kept = lines(detail::table_of(result.rows, 20));
+  EXPECT_EQ(kept[1], "     ... 30 lines of set-up ...");
+  EXPECT_THAT(kept[2], HasSubstr("starts B"));
+  EXPECT_THAT(kept[2], HasSubstr("  31 ")) << "a step keeps its number";
+  EXPECT_THAT(table(result), HasSubstr("0 -> 1")) << "who has room for all shows all";
+}
+
 TEST(ModelTable, NamesWhatTheSourceNames) {
   const Result result = explore(Options().preemptions(0), [] {
     struct Shared {
