@@ -67,7 +67,8 @@ class Built:
 
 
 Progress = Callable[[str, int, int], None]  # what, steps done, steps in all
-# Asked when the program of this target has been linked: whether to go on building.
+# Asked when the program of this target has been linked, or nothing has changed since it ended the
+# last build: whether to go on building.
 Linked = Callable[[str], bool]
 
 
@@ -289,6 +290,9 @@ def _stream(command: Sequence[str], cwd: Path, feed: Callable[[str], None]) -> i
 # ---- build --------------------------------------------------------------------------------------
 
 
+_MEMORY = "course-inputs.json"
+
+
 def _inputs(root: Path) -> dict[str, list[int]]:
     """Size and time of every file of the course that a compiler may read."""
     found: dict[str, list[int]] = {}
@@ -298,6 +302,8 @@ def _inputs(root: Path) -> dict[str, list[int]]:
             "module*/src/*.cc",
             "module*/tests/*.cc",
             "module*/demo/*.cc",
+            "scripts/testkit/**/*.h",
+            "scripts/testkit/**/*.cc",
         ):
             for path in top.glob(pattern):
                 try:
@@ -308,25 +314,36 @@ def _inputs(root: Path) -> dict[str, list[int]]:
     return found
 
 
-def freshen(folder: Path, root: Path, now_ns: int) -> None:
+def freshen(folder: Path, root: Path, now_ns: int) -> str:
     """Makes ninja see files that were replaced by older ones: a restored backup, an unpacked archive.
 
     ninja compares times, so a file older than its object counts as built, whatever is in it. A file
     that is not as it was at the last build, and is older than that build, gets the present time.
+    Returns the target that ended the last build, as build() notes it, if no file is another since.
     """
-    memory = folder / "course-inputs.json"
+    memory = folder / _MEMORY
     try:
         before = json.loads(memory.read_text("utf-8"))
         built_at, files = int(before["built_at"]), dict(before["files"])
+        ended_by = str(before.get("ended_by", ""))
     except (OSError, ValueError, KeyError, TypeError):
-        built_at, files = 0, {}
-    for path, seen in _inputs(root).items():
+        built_at, files, ended_by = 0, {}, ""
+    now = _inputs(root)
+    for path, seen in now.items():
         if files.get(path, seen) != seen and seen[0] <= built_at:
             try:
                 os.utime(path)
             except OSError:
                 pass  # not ours to touch; nothing else can be done
     memory.write_text(json.dumps({"built_at": now_ns, "files": _inputs(root)}), "utf-8")
+    return ended_by if files == now else ""
+
+
+def _note_end(folder: Path, target: str) -> None:
+    """Nobody wanted to know more, after this target's program: as the last build has left it, so it is."""
+    memory = folder / _MEMORY
+    noted = json.loads(memory.read_text("utf-8"))
+    memory.write_text(json.dumps({**noted, "ended_by": target}), "utf-8")
 
 
 def build(
@@ -347,7 +364,10 @@ def build(
         return Built({}, ())
     progress("building", 0, 0)
     started = time.time_ns()
-    freshen(folder, checkout.root, started)
+    last = freshen(folder, checkout.root, started)
+    if last in targets and _is_newer(folder / "bin" / last, 0) and not linked(last):
+        _note_end(folder, last)
+        return Built({}, ())
 
     def step(done: int, total: int, what: str) -> None:
         progress(_friendly(what), done, total)
@@ -355,7 +375,7 @@ def build(
         # ninja says the same of a link that failed, which leaves an older program, or none.
         if program.parent.name == "bin" and _is_newer(program, started):
             if not linked(program.name):
-                raise _Enough
+                raise _Enough(program.name)
 
     reader = NinjaReader(step)
     command = [
@@ -370,7 +390,8 @@ def build(
     ]
     try:
         status = _stream(command, checkout.root, reader.feed)
-    except _Enough:
+    except _Enough as enough:
+        _note_end(folder, str(enough))
         status = 0
     reader.finish()
     failed = [edge for edge in reader.edges if edge.failed]

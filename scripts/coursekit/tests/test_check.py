@@ -307,22 +307,33 @@ def test_a_build_ends_when_nobody_wants_the_rest(tree: Tree) -> None:
     configuration = build.Configuration(variant="stopped")
     folder = tree.root / "build/stopped"
     linked = []
+    wants_more = False
 
-    def enough(target: str) -> bool:
+    def again(target: str) -> bool:
         assert (folder / "bin" / target).exists()
         linked.append(target)
-        return False
+        return wants_more
 
-    built = build.build(
-        paths.find_checkout(tree.root),
-        configuration,
-        ["beta_test", "beta_stress_test"],
-        lambda what, done, total: None,
-        1,
-        enough,
-    )
-    assert len(linked) == 1 and not built.broken
-    assert len(list((folder / "bin").iterdir())) == 1
+    def programs() -> int:
+        built = build.build(
+            paths.find_checkout(tree.root),
+            configuration,
+            ["beta_test", "beta_stress_test"],
+            lambda what, done, total: None,
+            1,
+            again,
+        )
+        assert not built.broken
+        return len(list((folder / "bin").iterdir()))
+
+    assert programs() == 1 and len(linked) == 1
+    # As long as nothing changes, the same program ends it, and nothing is built.
+    assert programs() == 1 and linked == 2 * linked[:1]
+    assert programs() == 1 and linked == 3 * linked[:1]
+    tree.learner("beta").write_text(BETA)
+    assert programs() == 1 and len(linked) == 4
+    wants_more = True
+    assert programs() == 2
 
 
 def test_a_failing_unit_test_is_the_answer(tree: Tree) -> None:
