@@ -307,11 +307,15 @@ def _inputs(root: Path) -> dict[str, list[int]]:
         ):
             for path in top.glob(pattern):
                 try:
-                    info = path.stat()
+                    found[str(path)] = _seen(path)
                 except OSError:
                     continue
-                found[str(path)] = [info.st_mtime_ns, info.st_size]
     return found
+
+
+def _seen(path: Path) -> list[int]:
+    info = path.stat()
+    return [info.st_mtime_ns, info.st_size]
 
 
 def freshen(folder: Path, root: Path, now_ns: int) -> str:
@@ -329,14 +333,16 @@ def freshen(folder: Path, root: Path, now_ns: int) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         built_at, files, ended_by = 0, {}, ""
     now = _inputs(root)
+    is_as_it_was = files == now
     for path, seen in now.items():
         if files.get(path, seen) != seen and seen[0] <= built_at:
             try:
                 os.utime(path)
+                now[path] = _seen(Path(path))
             except OSError:
                 pass  # not ours to touch; nothing else can be done
-    memory.write_text(json.dumps({"built_at": now_ns, "files": _inputs(root)}), "utf-8")
-    return ended_by if files == now else ""
+    memory.write_text(json.dumps({"built_at": now_ns, "files": now}), "utf-8")
+    return ended_by if is_as_it_was else ""
 
 
 def _note_end(folder: Path, target: str) -> None:

@@ -65,6 +65,9 @@ class Instant {
 
 namespace clock {
 
+// What timers count in (rt/timers.h), and what a paused clock stands at a whole number of.
+inline constexpr std::int64_t kTickNs = 1'000'000;
+
 namespace detail {
 
 // A thread in a timed wait while the clock is paused.
@@ -115,16 +118,15 @@ inline void wake_sleepers() {
 // The time.
 inline Instant now() noexcept { return Instant::from_origin(absl::Nanoseconds(detail::now_ns())); }
 
-// Stops the clock, at the next whole millisecond, or leaves it where it stands. For tests, before
+// Stops the clock, at the next whole tick, or leaves it where it stands. For tests, before
 // any thread waits. It does not advance by itself until told to.
 inline void pause() {
   detail::State& s = detail::state();
   sync::Lock guard(s.mutex);
   s.auto_advance.store(false);
   if (s.paused.load()) return;
-  // Timers count whole milliseconds (rt/timers.h). So one that is set for an hour is due after an
-  // advance() by an hour, and not a part of a millisecond later.
-  constexpr std::int64_t kTickNs = 1'000'000;
+  // So a timer that is set for an hour is due after an advance() by an hour, and not a part of a
+  // tick later.
   s.paused_at_ns.store((detail::running_ns() + kTickNs - 1) / kTickNs * kTickNs);
   s.paused.store(true);
 }

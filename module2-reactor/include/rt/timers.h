@@ -87,7 +87,7 @@ static_assert(sizeof(Timer) <= 48);
 
 class Timers {
  public:
-  static constexpr absl::Duration kTick = absl::Milliseconds(1);
+  static constexpr absl::Duration kTick = absl::Nanoseconds(clock::kTickNs);
 
   // `unpark` ends the sleep of the thread that called begin_sleep(), or keeps it from sleeping.
   explicit Timers(absl::AnyInvocable<void() const> unpark)
@@ -151,7 +151,7 @@ class Timers {
     // Rounded down, and deadlines up: so nobody is early.
     const std::int64_t since_start = absl::ToInt64Nanoseconds(now.since_origin()) - start_ns_;
     if (since_start < 0) return 0;
-    return take_all(static_cast<std::uint64_t>(since_start / kTickNs), Timer::kFired);
+    return take_all(static_cast<std::uint64_t>(since_start / clock::kTickNs), Timer::kFired);
   }
 
   // Wakes all. Whoever polls from here on gets Cancelled, unless his timer had fired before.
@@ -164,7 +164,6 @@ class Timers {
   }
 
  private:
-  static constexpr std::int64_t kTickNs = 1'000'000;
   static constexpr std::uint64_t kAwake = 0;  // No tick is earlier, so nobody is unparked.
   // Later than any tick of a clock that counts 2^63 nanoseconds.
   static constexpr std::uint64_t kForever = std::uint64_t{1} << 44;
@@ -192,7 +191,7 @@ class Timers {
     if (ns == std::numeric_limits<std::int64_t>::max()) return kForever;
     if (absl::Nanoseconds(ns) < since_origin) ++ns;  // A duration has quarters of nanoseconds.
     if (ns <= start_ns_) return 0;
-    return static_cast<std::uint64_t>((ns - start_ns_ - 1) / kTickNs) + 1;
+    return static_cast<std::uint64_t>((ns - start_ns_ - 1) / clock::kTickNs) + 1;
   }
 
   Poll<void> arm(Timer& timer, Instant deadline, Context& cx) {
