@@ -512,7 +512,7 @@ TEST_F(TaskCell, ATaskThatEverybodyForgetsDropsItsFuture) {
 
 // Puts a waker there, as the JoinHandle of 3.5 does it.
 void wait_for(rt::TaskHeader& task, TestTask& joiner) {
-  task.join_waker.write().emplace(joiner.waker().clone());
+  task.join_waker.write() = joiner.waker().clone();
   task.state.word().update([](TaskWord::Bits, TaskWord::Bits& after) {
     after |= TaskWord::kJoinWaker;
     return true;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "queue_model_parts.h"
+#include "rt/backlog.h"
 #include "rt/local_queue.h"
 #include "rt/overflow.h"
 #include "rt/task_fifo.h"
@@ -24,6 +25,7 @@ using queue_parts::take;
 using queue_parts::Task;
 using queue_parts::Tasks;
 using queue_parts::written;
+using rt::Backlog;
 using rt::InjectQueue;
 using rt::LocalQueue;
 using rt::TaskFifo;
@@ -163,6 +165,7 @@ TEST(OverflowModel, OverflowAndThiefTakeEachTaskOnce) {
     Tasks tasks(6);
     LocalQueue own;
     InjectQueue inject;
+    Backlog backlog;
     push_all(own, tasks, 1, 4);
     Thread thief([&] {
       rob(own);
@@ -170,7 +173,7 @@ TEST(OverflowModel, OverflowAndThiefTakeEachTaskOnce) {
     });
     std::string sent;
     for (int n = 5; n <= 6; ++n) {
-      sent += std::to_string(push_or_overflow(own, written(tasks[n]), inject));
+      sent += std::to_string(push_or_overflow(own, written(tasks[n]), inject, backlog));
     }
     thief.join();
     empty(own);
@@ -187,14 +190,15 @@ TEST(OverflowModel, TheOwnerGoesOnAfterAnOverflow) {
     Tasks tasks(7);
     LocalQueue own(~std::uint32_t{0} - 2);
     InjectQueue inject;
+    Backlog backlog;
     push_all(own, tasks, 1, 4);
     Thread thief([&] {
       rob(own, 1);
       pop(inject);
     });
-    push_or_overflow(own, written(tasks[5]), inject);
+    push_or_overflow(own, written(tasks[5]), inject, backlog);
     queue_parts::pop(own);
-    for (int n = 6; n <= 7; ++n) push_or_overflow(own, written(tasks[n]), inject);
+    for (int n = 6; n <= 7; ++n) push_or_overflow(own, written(tasks[n]), inject, backlog);
     thief.join();
     empty(own);
     pop_all(inject);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "queue_parts.h"
+#include "rt/backlog.h"
 #include "rt/local_queue.h"
 #include "rt/overflow.h"
 #include "rt/task_fifo.h"
@@ -19,6 +20,7 @@ using queue_parts::numbers;
 using queue_parts::Task;
 using queue_parts::Tasks;
 using queue_parts::Thief;
+using rt::Backlog;
 using rt::InjectQueue;
 using rt::LocalQueue;
 using rt::TaskFifo;
@@ -39,12 +41,14 @@ class QueueTest : public testing::Test {
     step("push " + std::to_string(count));
     for (int i = 0; i < count; ++i) inject.push(tasks_.next());
   }
-  // How many went to `inject`.
+  // How many left.
   std::uint32_t push_or_overflow(LocalQueue& own, InjectQueue& inject) {
-    const std::uint32_t sent = rt::push_or_overflow(own, tasks_.next(), inject);
+    return push_or_overflow(own, tasks_.next(), inject);
+  }
+  std::uint32_t push_or_overflow(LocalQueue& own, rt::TaskRef task, InjectQueue& inject) {
+    const std::uint32_t sent = rt::push_or_overflow(own, std::move(task), inject, backlog_);
     if (sent > 0) {
-      step("push task " + std::to_string(tasks_.count()) + ": " + std::to_string(sent) +
-           " go to inject");
+      step("push task " + std::to_string(tasks_.count()) + ": " + std::to_string(sent) + " leave");
     }
     return sent;
   }
@@ -65,6 +69,7 @@ class QueueTest : public testing::Test {
   }
 
   Tasks tasks_;
+  Backlog backlog_;
 };
 
 class InjectQueueTest : public QueueTest {};
@@ -168,6 +173,26 @@ TEST_F(OverflowTest, TheNewerHalfGoesAndTheOlderOneStays) {
   EXPECT_EQ(pop_all(inject), numbers(kHalf + 1, kCapacity + 1));
 }
 
+// Bugs it is here for: new tasks stand in line in inject, and are there by the million; a task that
+// was run before comes to the backlog, and its turn when all newer ones have ended.
+TEST_F(OverflowTest, WhatWasNeverRunGoesToTheBacklog) {
+  InjectQueue inject;
+  LocalQueue own;
+  fill(own, inject, kCapacity - 4);
+  for (const bool is_new : {true, false, true, true}) {
+    step(is_new ? "push a new task" : "push one");
+    ASSERT_EQ(push_or_overflow(own, is_new ? tasks_.next_new() : tasks_.next(), inject), 0u);
+  }
+  EXPECT_EQ(push_or_overflow(own, tasks_.next_new(), inject), TaskRing::kCapacity / 2 + 1);
+  EXPECT_EQ(inject.size(), TaskRing::kCapacity / 2 - 3);
+  EXPECT_EQ(numbers_of(backlog_.pop_newest(9)),
+            (std::vector<int>{kCapacity - 3, kCapacity - 1, kCapacity, kCapacity + 1}));
+  std::vector<int> in_line = numbers(kHalf + 1, kCapacity - 4);
+  in_line.push_back(kCapacity - 2);
+  EXPECT_EQ(pop_all(inject), in_line);
+  EXPECT_EQ(pop_all(own), numbers(1, kHalf));
+}
+
 // The same as a story: a worker that spawns without end runs what it took from inject.
 TEST_F(OverflowTest, WhatCameFromInjectDoesNotGoBack) {
   InjectQueue inject;
@@ -231,6 +256,19 @@ TEST_F(OverflowTest, WhileAThiefIsAtItOnlyTheNewTaskGoes) {
   std::vector<int> expected = numbers(3, kCapacity);
   expected.push_back(kCapacity + 3);
   EXPECT_EQ(pop_all(own), expected);
+}
+
+TEST_F(OverflowTest, WhileAThiefIsAtItANewTaskGoesToTheBacklog) {
+  InjectQueue inject;
+  LocalQueue own;
+  fill(own, inject);
+  Thief thief(own.ring());
+  step("a thief claims two");
+  ASSERT_EQ(thief.claim(2), 2u);
+  EXPECT_EQ(push_or_overflow(own, tasks_.next_new(), inject), 1u);
+  EXPECT_TRUE(inject.empty());
+  EXPECT_EQ(numbers_of(backlog_.pop_newest(9)), numbers(kCapacity + 1, kCapacity + 1));
+  thief.copy_and_free();
 }
 
 TEST_F(OverflowTest, WhatGoesToAClosedQueueIsLetGoOf) {

@@ -29,12 +29,14 @@ class NoScheduler final : public rt::TaskScheduler {
   }
 };
 
-// A task that lives where the test has put it. Its last reference says that it was let go of.
+// A task that lives where the test has put it, and was run before. Its last reference says that it
+// was let go of.
 class Task final : public rt::TaskHeader {
  public:
   explicit Task(int n) noexcept
       : TaskHeader(kVTable, NoScheduler::instance(), /*joined=*/false), number(n) {
     static_cast<void>(state.release());  // The list's: there is no list.
+    is_new.write() = false;
   }
 
   // Its one reference. Once.
@@ -68,6 +70,10 @@ class Tasks {
   }
   Task& make() { return tasks_.emplace_back(static_cast<int>(tasks_.size()) + 1); }
   rt::TaskRef next() { return make().scheduled(); }
+  rt::TaskRef next_new() {
+    make().is_new.write() = true;
+    return tasks_.back().scheduled();
+  }
   Task& operator[](int number) { return tasks_[static_cast<std::size_t>(number) - 1]; }
   int count() const { return static_cast<int>(tasks_.size()); }
 

@@ -101,6 +101,23 @@ TEST(WorkerModel, NoTaskOfATaskIsLeftWhileTheOtherWorkerSleeps) {
   });
 }
 
+// Bug it is here for: a backlog is looked through when a worker searches, and not when it looks for
+// the last time.
+TEST(WorkerModel, NoTaskOfABacklogIsLeftWhileTheOtherWorkerSleeps) {
+  check(Options().preemptions(3).spurious_wakeups(0), [] {
+    Fleet fleet(2, std::make_unique<rt::PlainParks>(2));
+    Parker done;
+    Thread other([&] { work(fleet, 1, 1); });
+    fleet.seat(0).backlog.push(fleet.make([&done](Context&) -> Poll<void> {
+      done.unpark();
+      return kReady;
+    }));
+    fleet.shared().notify();
+    done.park();
+    other.join();
+  });
+}
+
 // Bug it is here for: who yields is pushed, and the others have heard of it before that. What its
 // worker runs next waits for it.
 TEST(WorkerModel, NoTaskThatYieldsIsLeftWhileTheOtherWorkerSleeps) {

@@ -75,6 +75,36 @@ class WorkerTest : public testing::Test {
       return kReady;
     });
   }
+  // A task that spawns so many, and ends. They write their numbers, from 0.
+  void spawn_many(int count) {
+    fleet->spawn([this, count](Context&) -> Poll<void> {
+      for (int n = 0; n < count; ++n) {
+        fleet->spawn([this, n](Context&) -> Poll<void> {
+          order.push_back(n);
+          return kReady;
+        });
+      }
+      return kReady;
+    });
+  }
+  // So many that wait first, and leave their wakers.
+  void make_waiting_numbers(int count) {
+    for (int n = 0; n < count; ++n) {
+      fleet->spawn([this, n, polls = 0](Context& cx) mutable -> Poll<void> {
+        if (polls++ > 0) {
+          order.push_back(n);
+          return kReady;
+        }
+        wakers.push_back(cx.waker().clone());
+        return kPending;
+      });
+      fleet->step(0);
+    }
+  }
+  void steps_of(std::size_t worker, int times) {
+    step("worker " + std::to_string(worker) + " takes " + std::to_string(times) + " steps");
+    for (int i = 0; i < times; ++i) fleet->step(worker);
+  }
   // Tasks that wait, and leave their wakers: worker 0 polls them, and then has nothing to do.
   void make_waiting_tasks(const std::string& names) {
     for (const char name : names) {
@@ -97,7 +127,26 @@ class WorkerTest : public testing::Test {
   std::unique_ptr<Fleet> fleet;
   std::vector<Waker> wakers;
   std::string diary;
+  std::vector<int> order;  // Of those that are numbers.
 };
+
+// So many tasks that the ring overflows twice, when one after the other is made ready. Half a ring
+// of them stay; the last is in the slot.
+constexpr int kHalf = rt::TaskRing::kCapacity / 2;
+constexpr std::pair<int, int> kFirstBatch(kHalf, 2 * kHalf);
+constexpr std::pair<int, int> kSecondBatch(2 * kHalf + 1, 3 * kHalf + 1);
+constexpr int kLast = kSecondBatch.second + 1;
+constexpr int kTwoBatches = kLast + 1;
+
+// "0 to 2, and then 7 to 7".
+std::vector<int> in_turn(const std::vector<std::pair<int, int>>& ranges) {
+  std::vector<int> all;
+  for (const auto& [first, last] : ranges) {
+    const std::vector<int> part = queue_parts::numbers(first, last);
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
 
 // --- What comes next -----------------------------------------------------------------------------
 
@@ -217,6 +266,70 @@ TEST_F(WorkerTest, AShareIsNoMoreThanThereIsRoomFor) {
   thief.free();
   step_of(0, 2);
   EXPECT_EQ(diary, "abc");
+}
+
+// --- More than fits ------------------------------------------------------------------------------
+
+// Bug it is here for: new tasks that do not fit stand in line, and those that they spawn behind
+// them. Of a tree of tasks the last generation then waits, all of it, for the others.
+TEST_F(WorkerTest, NewTasksThatDoNotFitComeTheNewestBatchFirst) {
+  start(1);
+  spawn_many(kTwoBatches);
+  steps_of(0, kTwoBatches + 1);
+  EXPECT_EQ(order, in_turn({{kLast, kLast}, {0, kHalf - 1}, kSecondBatch, kFirstBatch}));
+  EXPECT_TRUE(fleet->seat(0).backlog.empty());
+}
+
+// Bug it is here for: those who are woken again and again take turns, and the others wait.
+TEST_F(WorkerTest, WokenTasksThatDoNotFitStandInLine) {
+  start(1);
+  make_waiting_numbers(kTwoBatches);
+  fleet->spawn([this](Context&) -> Poll<void> {
+    wake_all();
+    return kReady;
+  });
+  steps_of(0, kTwoBatches + 1);
+  EXPECT_EQ(order, in_turn({{kLast, kLast}, {0, kLast - 1}}));
+}
+
+// Bug it is here for: a backlog that only its owner sees. He may be at one task for long.
+TEST_F(WorkerTest, WhoHasNothingTakesTheOldestBatchOfAnother) {
+  start(2);
+  spawn_many(kTwoBatches);
+  steps_of(0, kHalf + 2);
+  ASSERT_TRUE(fleet->seat(0).queue.empty());
+  order.clear();
+  step_of(1);
+  EXPECT_EQ(order, in_turn({{kHalf, kHalf}}));
+  EXPECT_EQ(fleet->seat(1).queue.size(), rt::TaskRing::kCapacity / 2 - 1);
+}
+
+// Bug it is here for: who finds a batch tells nobody of it. In a moment it was nowhere.
+TEST_F(WorkerTest, WhoTakesABatchTellsOfIt) {
+  start(2);
+  spawn_many(kTwoBatches);
+  steps_of(0, kHalf + 2);
+  step_of(1);  // A batch of its own, all of which it runs.
+  steps_of(1, kHalf - 1);
+  while (!fleet->seat(0).backlog.empty()) fleet->seat(0).backlog.pop_oldest(1);
+  step_of(1);
+  ASSERT_EQ(fakes->of(1).sleeps, 1);
+  rt::TaskFifo two("test");
+  for (int i = 0; i < 2; ++i) two.push(fleet->make(says("")));
+  fleet->seat(0).backlog.push_batch(std::move(two));
+  step_of(0);
+  ASSERT_EQ(fleet->seat(0).queue.size(), 1u);
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+}
+
+// Bug it is here for: the oldest of a backlog waits as long as something new comes.
+TEST_F(WorkerTest, TheOldestOfABacklogHasItsTurn) {
+  start(1, /*inject=*/1);
+  constexpr int kTasks = 3000;
+  spawn_many(kTasks);
+  steps_of(0, kTasks + 1);
+  ASSERT_EQ(order.size(), std::size_t{kTasks});
+  EXPECT_EQ(order[1024 - 2], kHalf) << "in the 1024th step, of which the first has spawned them";
 }
 
 // --- Theft ---------------------------------------------------------------------------------------

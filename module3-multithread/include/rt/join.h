@@ -39,7 +39,6 @@
 // The idea is Tokio's JoinHandle, and its protocol of the JOIN_WAKER bit.
 #pragma once
 
-#include <optional>
 #include <utility>
 
 #include "rt/context.h"

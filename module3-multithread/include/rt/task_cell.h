@@ -26,9 +26,9 @@
 // The idea is Tokio's runtime::task::{core, harness, waker}.
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <new>
-#include <optional>
 #include <utility>
 
 #include "rt/borrowed_waker.h"
@@ -68,7 +68,7 @@ class TaskCell final : public TaskHeader {
   }
 
  private:
-  enum class Stage { kFuture, kOutput, kError, kCancelled, kEmpty };
+  enum class Stage : std::uint8_t { kFuture, kOutput, kError, kCancelled, kEmpty };
 
   TaskCell(const FutureVTable& future, TaskScheduler& task_scheduler, bool joined) noexcept
       : TaskHeader(kTaskVTable, task_scheduler, joined), future_(future) {}
@@ -165,8 +165,9 @@ class TaskCell final : public TaskHeader {
   // Yours: what the functions above have in common. In which stage is the place, and who
   // destroys what stands in it?
 
-  const FutureVTable& future_;
+  // First, so that it stands in what the header leaves over of its last word.
   sync::Cell<Stage> stage_{Stage::kFuture};
+  const FutureVTable& future_;
 };
 
 }  // namespace rt

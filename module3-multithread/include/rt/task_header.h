@@ -21,7 +21,6 @@
 // The idea is Tokio's runtime::task.
 #pragma once
 
-#include <optional>
 #include <utility>
 
 #include "rt/sync.h"
@@ -96,9 +95,11 @@ struct TaskHeader {
   // The next one in a queue. For whoever holds the scheduled reference: that is the queue.
   sync::Cell<TaskHeader*> queue_next{nullptr};
   sync::Cell<OwnedLinks> owned{};
-  // The waker of who joins. Join waker set: the task's; else the JoinHandle's, until it is
-  // complete.
-  sync::Cell<std::optional<Waker>> join_waker{};
+  // The waker of who joins; one that owns nothing, if there is none. Join waker set: the task's;
+  // else the JoinHandle's, until it is complete.
+  sync::Cell<Waker> join_waker{nullptr, nullptr};
+  // Was never run. As queue_next.
+  sync::Cell<bool> is_new{true};
 
  protected:
   ~TaskHeader() = default;
@@ -136,6 +137,7 @@ class [[nodiscard]] TaskRef {
   // Nothing that the future throws comes out. REQUIRES: this is the scheduled reference.
   void run() && noexcept {
     TaskHeader* const task = std::move(*this).into_raw();
+    task->is_new.write() = false;
     task->vtable->run(*task);
   }
 

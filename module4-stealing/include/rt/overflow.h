@@ -1,8 +1,9 @@
 // push_or_overflow: to the back of a worker's own queue. When that is full, the newer half of it
-// and the new task go to the inject queue, in one batch, and the older half stays:
+// and the task that comes leave it, and the older half stays:
 //
 //      own, full     | t1 t2 t3 … t128 | t129 … t256 |   and t257 comes
-//                      stays             to inject, with t257, under one lock
+//                      stays             leave, with t257: those that were never polled to the
+//                                        backlog, the others to inject; each in one batch
 //
 // Why half, and not the one task: the next push would find the queue full again, and pay the lock
 // again. Why the newer half: the older one has waited longer, and what a worker has just taken from
@@ -17,9 +18,9 @@
 // The two halves of one ring are the same slots again: index tail and index tail - kCapacity are in
 // one place. So the older half stays by moving two numbers, and no task.
 //
-// While a thief copies, nothing can be claimed, and he makes room in a moment: only the new task
-// goes to inject. If he ends between two of our steps, or one comes before our claim, there may be
-// room by then: back to the push.
+// While a thief copies, nothing can be claimed, and he makes room in a moment: only the task that
+// comes goes to one of the two. If he ends between two of our steps, or one comes before our claim,
+// there may be room by then: back to the push.
 //
 // Thread safety: by the owner of `own`, while others steal.
 //
@@ -30,6 +31,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "rt/backlog.h"
 #include "rt/inject_queue.h"
 #include "rt/local_queue.h"
 #include "rt/task_fifo.h"
@@ -41,8 +43,9 @@ namespace rt {
 
 // Yours, if you want a helper.
 
-// By the owner of `own`. Returns how many tasks went to `inject`.
-inline std::uint32_t push_or_overflow(LocalQueue& own, TaskRef task, InjectQueue& inject) noexcept {
+// By the owner of `own`. Returns how many tasks went to `inject` and `backlog`.
+inline std::uint32_t push_or_overflow(LocalQueue& own, TaskRef task, InjectQueue& inject,
+                                      Backlog& backlog) noexcept {
   RT_TODO("4.3");
 }
 

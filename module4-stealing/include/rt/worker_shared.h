@@ -1,5 +1,5 @@
-// WorkerShared: what the workers of one runtime have in common: a seat for each, with its queue and
-// its Park; the inject queue; and who sleeps.
+// WorkerShared: what the workers of one runtime have in common: a seat for each, with its queue,
+// its backlog and its Park; the inject queue; and who sleeps.
 //
 //   worker 0              worker 1              whoever is no worker of these
 //   --------              --------              -----------------------------
@@ -8,7 +8,8 @@
 //     │     ^               │                     v
 //     │     └── steals ─────┘                  inject [ t1 t5 t9 ]
 //     └── too full ───────────────────────────>   │
-//               <── a share now and then ─────────┘
+//     │         <── a share now and then ─────────┘
+//     └── too full of new tasks ──> backlog of worker 0
 //
 // Thread safety: notify(), unpark(), has_work() and close() by any thread; the parts as they say.
 //
@@ -26,6 +27,7 @@
 #include <optional>
 #include <utility>
 
+#include "rt/backlog.h"
 #include "rt/idle.h"
 #include "rt/inject_queue.h"
 #include "rt/local_queue.h"
@@ -52,6 +54,7 @@ class WorkerShared {
   struct alignas(128) Seat {
     explicit Seat(Park& p) noexcept : park(p) {}
     LocalQueue queue;
+    Backlog backlog;
     Park& park;
     WorkerCounters counters;
   };
@@ -76,7 +79,7 @@ class WorkerShared {
   bool has_work() const noexcept {
     if (!inject.empty()) return true;
     for (const Seat& seat : seats) {
-      if (!seat.queue.empty()) return true;
+      if (!seat.queue.empty() || !seat.backlog.empty()) return true;
     }
     return false;
   }

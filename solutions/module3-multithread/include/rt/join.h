@@ -39,7 +39,6 @@
 // The idea is Tokio's JoinHandle, and its protocol of the JOIN_WAKER bit.
 #pragma once
 
-#include <optional>
 #include <utility>
 
 #include "rt/context.h"
@@ -146,7 +145,7 @@ class TaskJoin {
       case HandleState::Leave::kFree:
         return task.vtable->free(task);
       case HandleState::Leave::kDropWaker:
-        task.join_waker.write().reset();
+        task.join_waker.write() = Waker(nullptr, nullptr);
         break;
       case HandleState::Leave::kComplete:
         task.vtable->drop_output(task);
@@ -174,11 +173,12 @@ class TaskJoin {
     HandleState state(task.state.word());
     const HandleState::Found found = state.look();
     if (found == HandleState::Found::kComplete) return false;
-    if (found == HandleState::Found::kTasksPlace && !state.reclaim()) return false;
-    std::optional<Waker>& stored = task.join_waker.write();
-    if (!stored.has_value() || !stored->will_wake(waker)) stored = waker.clone();
+    const bool has_one = found == HandleState::Found::kTasksPlace;
+    if (has_one && !state.reclaim()) return false;
+    Waker& stored = task.join_waker.write();
+    if (!has_one || !stored.will_wake(waker)) stored = waker.clone();
     if (state.hand_over()) return true;
-    stored.reset();
+    stored = Waker(nullptr, nullptr);
     return false;
     // END SOLUTION
   }

@@ -26,9 +26,9 @@
 // The idea is Tokio's runtime::task::{core, harness, waker}.
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <new>
-#include <optional>
 #include <utility>
 
 #include "rt/borrowed_waker.h"
@@ -67,7 +67,7 @@ class TaskCell final : public TaskHeader {
   }
 
  private:
-  enum class Stage { kFuture, kOutput, kError, kCancelled, kEmpty };
+  enum class Stage : std::uint8_t { kFuture, kOutput, kError, kCancelled, kEmpty };
 
   TaskCell(const FutureVTable& future, TaskScheduler& task_scheduler, bool joined) noexcept
       : TaskHeader(kTaskVTable, task_scheduler, joined), future_(future) {}
@@ -254,9 +254,9 @@ class TaskCell final : public TaskHeader {
         clear();
         return let_go(*this, references);
       case TaskState::End::kWakeJoiner: {
-        std::optional<Waker> joiner = std::exchange(join_waker.write(), std::nullopt);
+        Waker joiner = std::move(join_waker.write());
         let_go(*this, references);
-        return std::move(*joiner).wake();
+        return std::move(joiner).wake();
       }
     }
   }
@@ -283,8 +283,9 @@ class TaskCell final : public TaskHeader {
   };
   // END SOLUTION
 
-  const FutureVTable& future_;
+  // First, so that it stands in what the header leaves over of its last word.
   sync::Cell<Stage> stage_{Stage::kFuture};
+  const FutureVTable& future_;
 };
 
 }  // namespace rt

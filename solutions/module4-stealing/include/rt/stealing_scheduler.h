@@ -102,7 +102,8 @@ class StealingScheduler final : public TaskScheduler {
   RuntimeMetrics metrics() const {
     RuntimeMetrics now;
     for (const WorkerShared::Seat& seat : shared_.seats) {
-      now.workers.push_back(WorkerMetrics::of(seat.counters, seat.queue.size()));
+      now.workers.push_back(
+          WorkerMetrics::of(seat.counters, seat.queue.size() + seat.backlog.size()));
     }
     now.inject_depth = shared_.inject.size();
     now.alive = alive();

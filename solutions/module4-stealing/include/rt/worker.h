@@ -21,9 +21,12 @@
 //   share    there are tasks in inject       the first of them, and into its own queue up to
 //                                            1/workers of what there was: never more than half a
 //                                            ring in all, nor than there is room for
-//   steal    Idle lets it search             half of another's queue, beginning with anybody; if
-//                                            nobody has any, once more a share: meanwhile somebody
-//                                            may have overflowed
+//   backlog  there are tasks in its own      the first of the newest batch, and into its own queue
+//                                            the others, as far as there is room
+//   steal    Idle lets it search             half of another's queue, or the oldest batch of its
+//                                            backlog, beginning with anybody; if nobody has any,
+//                                            once more a share: meanwhile somebody may have
+//                                            overflowed
 //   run      there was a task                if it searches: stops that; polls the task
 //   sleep    there was none                  tells Idle; sleeps in its Park
 //
@@ -44,8 +47,11 @@
 //                             the back of the own queue; or to inject, if
 //                             they do not fit, or tasks wait in inject
 //                             already: first come, first served
-//   a share of inject         the own queue                                 once for all
+//   a share of inject, or     the own queue                                 once for all
+//   a batch of a backlog
 //   a theft                   the own queue                                 when it stops to search
+//
+// And if the own queue is full, half of it leaves with the task that comes: rt/overflow.h.
 //
 // (What becomes ready on another thread goes to inject, and others hear of it.) To let others hear
 // of it is WorkerShared::notify(), after the task is where it can be found: the first rule of
@@ -55,11 +61,12 @@
 // park() and look(), on that thread.
 //
 // Invariants
-//   1. It sleeps only when it has found nothing in its slot, in its queue, and in inject; and if it
-//      might search, in nobody's.
-//   2. No task of inject waits for ever, and no event: every global_queue_interval steps the slot
-//      and the own queue are passed over, and every event_interval steps events are looked for.
-//      (The own queue may wait, while two tasks wake each other by way of the slot. Module 5 ends
+//   1. It sleeps only when it has found nothing in its slot, in its queue, in inject and in its
+//      backlog; and if it might search, in nobody's.
+//   2. No task of inject waits for ever, nor one of the backlog, and no event: every
+//      global_queue_interval steps the slot and the own queue are passed over, for inject, and each
+//      kBacklogTurns-th time for the oldest of the backlog; every event_interval steps events are
+//      looked for. (The own queue may wait, while two tasks wake each other by way of the slot. Module 5 ends
 //      that.)
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
@@ -149,6 +156,8 @@ class Worker {
     }
     while (seat_.queue.pop()) {
     }
+    while (seat_.backlog.pop_newest(1).pop()) {
+    }
   }
 
  private:
@@ -164,20 +173,29 @@ class Worker {
 
   TaskRef next_task() noexcept {
     if (is_due(since_inject_, shared_.options.global_queue_interval)) {
-      if (TaskRef task = shared_.inject.pop()) return task;
+      if (TaskRef task = take_from_line()) return task;
     }
     if (slot_is_first()) return take_slot();
     if (TaskRef task = seat_.queue.pop()) return task;
     if (TaskRef task = take_slot()) return task;
-    return take_share();
+    if (TaskRef task = take_share()) return task;
+    return keep(seat_.backlog.pop_newest(most()));
   }
 
-  // REQUIRES: the own queue is empty. Its ring may have no room all the same: not while a thief
-  // copies, since what was popped meanwhile lies behind his slots. (rt/task_ring.h)
+  // How many tasks at once. REQUIRES: the own queue is empty. Its ring may have no room all the
+  // same: not while a thief copies, since what was popped meanwhile lies behind his slots.
+  // (rt/task_ring.h)
+  std::size_t most() const noexcept {
+    return std::min(TaskRing::kCapacity / 2, seat_.queue.room() + 1);
+  }
+
   TaskRef take_share() noexcept {
     const std::size_t share = shared_.inject.size() / shared_.seats.size() + 1;
-    const std::size_t most = std::min(TaskRing::kCapacity / 2, seat_.queue.room() + 1);
-    TaskFifo batch = shared_.inject.pop_batch(std::min(share, most));
+    return keep(shared_.inject.pop_batch(std::min(share, most())));
+  }
+
+  // One task to run; the others into the own queue, where they are everybody's again.
+  TaskRef keep(TaskFifo batch) noexcept {
     TaskRef first = batch.pop();
     if (!batch.empty()) {
       seat_.queue.push_all(std::move(batch));
@@ -198,6 +216,7 @@ class Worker {
       const std::size_t victim = (first + i) % workers;
       if (victim == index_) continue;
       if (TaskRef task = steal_from(victim)) return task;
+      if (TaskRef task = keep(shared_.seats[victim].backlog.pop_oldest(most()))) return task;
     }
     return take_share();
   }
@@ -239,7 +258,9 @@ class Worker {
   // END SOLUTION
 
   // True when this worker has nothing to run but what it may find elsewhere.
-  bool has_nothing() const noexcept { return !slot_ && seat_.queue.empty(); }
+  bool has_nothing() const noexcept {
+    return !slot_ && seat_.queue.empty() && seat_.backlog.empty();
+  }
 
   // --- The slot ---
 
@@ -257,11 +278,19 @@ class Worker {
 
   // --- The queues ---
 
-  // To the back of the own queue; if it is full, part of it goes to inject.
+  // To the back of the own queue; if it is full, part of it leaves.
   void push_back(TaskRef task) noexcept {
-    if (push_or_overflow(seat_.queue, std::move(task), shared_.inject) > 0) {
+    if (push_or_overflow(seat_.queue, std::move(task), shared_.inject, seat_.backlog) > 0) {
       seat_.counters.overflows.add();
     }
+  }
+
+  // The task that has waited longest in inject; each kBacklogTurns-th time, in the own backlog.
+  TaskRef take_from_line() noexcept {
+    if (++turns_ % kBacklogTurns == 0) {
+      if (TaskRef task = seat_.backlog.pop_oldest(1).pop()) return task;
+    }
+    return shared_.inject.pop();
   }
 
   // Half of the queue of `victim`: one to run, and the others in the own queue. REQUIRES: that is
@@ -311,6 +340,10 @@ class Worker {
     Worker& worker_;
   };
 
+  // The oldest are those with the most to spawn: to run one is to begin a new tree, and with many
+  // of these begun, newest first is lost.
+  static constexpr std::uint32_t kBacklogTurns = 1024;
+
   WorkerShared& shared_;
   WorkerShared::Seat& seat_;
   const std::size_t index_;
@@ -318,6 +351,7 @@ class Worker {
   TaskRef slot_;
   TaskFifo events_{"events"};  // What events have made ready, and no queue has yet.
   bool is_collecting_ = false;
+  std::uint32_t turns_ = 0;  // Of take_from_line().
 };
 
 }  // namespace rt
