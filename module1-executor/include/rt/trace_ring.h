@@ -28,7 +28,13 @@
 
 namespace rt::trace {
 
-using TaskId = std::uint64_t;  // 0: no task.
+// 0: no task. Without traces it only spreads tasks over lists, and may come round: half a word less
+// in each task.
+#ifdef RT_NO_TRACE
+using TaskId = std::uint32_t;
+#else
+using TaskId = std::uint64_t;
+#endif
 
 enum class Kind : std::uint8_t {
   kSpawn,        // task; number: the parent task

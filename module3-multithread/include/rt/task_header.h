@@ -81,7 +81,8 @@ struct OwnedLinks {
   TaskHeader* previous = nullptr;  // Of the first task in the list: itself. Null: not in the list.
 };
 
-// What every task has. The fields that a run touches come first: they share a cache line.
+// What every task has. The fields that a run touches come first; what is smaller than a word comes
+// last, so that whoever derives from this has the rest of that word.
 struct TaskHeader {
   TaskHeader(const TaskVTable& v, TaskScheduler& s, bool joined) noexcept
       : state(joined), vtable(&v), scheduler(&s), id(trace::new_task_id()) {}
@@ -91,13 +92,13 @@ struct TaskHeader {
   TaskState state;
   const TaskVTable* const vtable;
   TaskScheduler* const scheduler;
-  const trace::TaskId id;
   // The next one in a queue. For whoever holds the scheduled reference: that is the queue.
   sync::Cell<TaskHeader*> queue_next{nullptr};
   sync::Cell<OwnedLinks> owned{};
   // The waker of who joins; one that owns nothing, if there is none. Join waker set: the task's;
   // else the JoinHandle's, until it is complete.
   sync::Cell<Waker> join_waker{nullptr, nullptr};
+  const trace::TaskId id;
   // Was never run. As queue_next.
   sync::Cell<bool> is_new{true};
 

@@ -8,7 +8,8 @@
 // The workloads. What is said here holds for every peer. The runtime has WORKERS threads, sockets
 // and timers. A main task is spawned onto a worker, and all of the workload happens in it and in
 // tasks that it spawns. The time runs from its first step to its last; starting and stopping the
-// runtime is not in it. A task is what users of that peer write: a coroutine or async function.
+// runtime is not in it. A task is what users of that peer write: a coroutine or async function,
+// unless it says otherwise.
 //
 //   workload    what happens                                                    value
 //   --------    ------------                                                    -----
@@ -26,7 +27,9 @@
 //   timer       main makes N sleeps, side by side in one piece of memory, of    insert, cancel: ns
 //               one to two minutes, polls each once, and drops them in the      each; bytes: heap
 //               same order                                                      in use, each
-//   idle        N tasks wait for what never comes, each polled once             bytes of heap each
+//   idle        N tasks wait for what never comes, each polled once. Each is    bytes of heap each
+//               a future of one word, written by hand
+//   idle-async  the same, and the task awaits such a future                     bytes of heap each
 //   sleeping    N tasks sleep for an hour, each polled once                     bytes of heap each
 //   skynet      a tree of tasks with ten children each and N leaves; a leaf     ms
 //               has a number, a node the sum of its children, which it joins

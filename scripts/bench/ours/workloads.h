@@ -70,8 +70,14 @@ class OursWorkloads {
   static void idle(Size size) {
     Runtime runtime(size.workers);
     std::atomic<std::uint64_t> waiting{0};
-    auto make = [&] { return idle_one(waiting); };
+    auto make = [&] { return Never(waiting); };
     print_and_leave("idle", runtime.run([&] { return waiting_main(size.n, waiting, make); }));
+  }
+  static void idle_async(Size size) {
+    Runtime runtime(size.workers);
+    std::atomic<std::uint64_t> waiting{0};
+    auto make = [&] { return idle_one(waiting); };
+    print_and_leave("idle-async", runtime.run([&] { return waiting_main(size.n, waiting, make); }));
   }
   static void sleeping(Size size) {
     Runtime runtime(size.workers);
@@ -410,6 +416,7 @@ Workloads workloads() {
       {"channel", All::channel},
       {"timer", All::timer},
       {"idle", All::idle},
+      {"idle-async", All::idle_async},
       {"sleeping", All::sleeping},
       {"skynet", All::skynet},
       {"start-stop", All::start_stop},

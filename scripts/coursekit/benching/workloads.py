@@ -117,6 +117,13 @@ WORKLOADS: tuple[Workload, ...] = (
     ),
     Workload("idle", (_one("idle", "idle task", "bytes", "lower", 0.65),), 100_000, 50_000, 50),
     Workload(
+        "idle-async",
+        (_one("idle-async", "idle coroutine", "bytes", "lower"),),
+        100_000,
+        50_000,
+        50,
+    ),
+    Workload(
         "sleeping", (_one("sleeping", "sleeping task", "bytes", "lower"),), 100_000, 50_000, 50
     ),
     Workload("skynet", (_one("skynet", "skynet", "ms", "lower", 0.35),), 1_000_000, 1_000_000, 100),

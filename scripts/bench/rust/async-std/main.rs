@@ -99,6 +99,7 @@ fn main() {
         ("channel", channel),
         ("timer", timer),
         ("idle", idle),
+        ("idle-async", idle_async),
         ("sleeping", sleeping),
         ("skynet", skynet),
         ("greedy", greedy),

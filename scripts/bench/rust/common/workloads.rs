@@ -209,6 +209,10 @@ pub fn idle(size: Size) {
     waiting("idle", size, Never);
 }
 
+pub fn idle_async(size: Size) {
+    waiting("idle-async", size, |count| async move { Never(count).await });
+}
+
 pub fn sleeping(size: Size) {
     waiting("sleeping", size, |count| async move {
         count.fetch_add(1, Ordering::SeqCst);

@@ -162,6 +162,7 @@ fn main() {
         ("channel", channel),
         ("timer", timer),
         ("idle", idle),
+        ("idle-async", idle_async),
         ("sleeping", sleeping),
         ("skynet", skynet),
         ("start-stop", start_stop),
