@@ -28,13 +28,7 @@
 
 namespace rt::trace {
 
-// 0: no task. Without traces it only spreads tasks over lists, and may come round: half a word less
-// in each task.
-#ifdef RT_NO_TRACE
-using TaskId = std::uint32_t;
-#else
-using TaskId = std::uint64_t;
-#endif
+using TaskId = std::uint64_t;  // 0: no task.
 
 enum class Kind : std::uint8_t {
   kSpawn,        // task; number: the parent task

@@ -21,6 +21,7 @@
 // The idea is Tokio's runtime::task.
 #pragma once
 
+#include <cstdint>
 #include <utility>
 
 #include "rt/sync.h"
@@ -84,8 +85,16 @@ struct OwnedLinks {
 // What every task has. The fields that a run touches come first; what is smaller than a word comes
 // last, so that whoever derives from this has the rest of that word.
 struct TaskHeader {
+  // Without traces an id only says in which shard of a list the task is, and may come round: half
+  // a word is enough.
+#ifdef RT_NO_TRACE
+  using Id = std::uint32_t;
+#else
+  using Id = trace::TaskId;
+#endif
+
   TaskHeader(const TaskVTable& v, TaskScheduler& s, bool joined) noexcept
-      : state(joined), vtable(&v), scheduler(&s), id(trace::new_task_id()) {}
+      : state(joined), vtable(&v), scheduler(&s), id(static_cast<Id>(trace::new_task_id())) {}
   TaskHeader(const TaskHeader&) = delete;
   TaskHeader& operator=(const TaskHeader&) = delete;
 
@@ -98,7 +107,7 @@ struct TaskHeader {
   // The waker of who joins; one that owns nothing, if there is none. Join waker set: the task's;
   // else the JoinHandle's, until it is complete.
   sync::Cell<Waker> join_waker{nullptr, nullptr};
-  const trace::TaskId id;
+  const Id id;
   // Was never run. As queue_next.
   sync::Cell<bool> is_new{true};
 
