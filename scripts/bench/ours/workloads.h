@@ -408,21 +408,11 @@ template <class Runtime>
 Workloads workloads() {
   using All = OursWorkloads<Runtime>;
   return {
-      {"spawn", All::spawn},
-      {"yield-one", All::yield_one},
-      {"yield-many", All::yield_many},
-      {"ping-pong", All::ping_pong},
-      {"chain", All::chain},
-      {"channel", All::channel},
-      {"timer", All::timer},
-      {"idle", All::idle},
-      {"idle-async", All::idle_async},
-      {"sleeping", All::sleeping},
-      {"skynet", All::skynet},
-      {"start-stop", All::start_stop},
-      {"greedy", All::greedy},
-      {"echo", All::echo},
-      {"echo-idle", All::echo_idle},
+      {"spawn", All::spawn},         {"yield-one", All::yield_one}, {"yield-many", All::yield_many},
+      {"ping-pong", All::ping_pong}, {"chain", All::chain},         {"channel", All::channel},
+      {"timer", All::timer},         {"idle", All::idle},           {"idle-async", All::idle_async},
+      {"sleeping", All::sleeping},   {"skynet", All::skynet},       {"start-stop", All::start_stop},
+      {"greedy", All::greedy},       {"echo", All::echo},           {"echo-idle", All::echo_idle},
   };
 }
 

@@ -66,8 +66,8 @@
 //   2. No task of inject waits for ever, nor one of the backlog, and no event: every
 //      global_queue_interval steps the slot and the own queue are passed over, for inject, and each
 //      kBacklogTurns-th time for the oldest of the backlog; every event_interval steps events are
-//      looked for. (The own queue may wait, while two tasks wake each other by way of the slot. Module 5 ends
-//      that.)
+//      looked for. (The own queue may wait, while two tasks wake each other by way of the slot.
+//      Module 5 ends that.)
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
 //
