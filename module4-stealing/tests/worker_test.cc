@@ -292,6 +292,19 @@ TEST_F(WorkerTest, WokenTasksThatDoNotFitStandInLine) {
   EXPECT_EQ(order, in_turn({{kLast, kLast}, {0, kLast - 1}}));
 }
 
+// Bug it is here for: under load there is always something in inject, and who is new is never run.
+// (What is in inject has its turn, every so many steps.)
+TEST_F(WorkerTest, TheBacklogComesBeforeWhatBelongsToNobody) {
+  start(1);
+  spawn_many(kTwoBatches);
+  step_of(0);
+  fleet->put_into_inject(says("X"));
+  steps_of(0, kTwoBatches);
+  EXPECT_EQ(diary, "");
+  step_of(0);
+  EXPECT_EQ(diary, "X");
+}
+
 // Bug it is here for: a backlog that only its owner sees. He may be at one task for long.
 TEST_F(WorkerTest, WhoHasNothingTakesTheOldestBatchOfAnother) {
   start(2);
@@ -320,6 +333,26 @@ TEST_F(WorkerTest, WhoTakesABatchTellsOfIt) {
   step_of(0);
   ASSERT_EQ(fleet->seat(0).queue.size(), 1u);
   EXPECT_EQ(fakes->of(1).unparks, 1);
+}
+
+// Bug it is here for: the ring never runs dry, since somebody yields; and what did not fit into it
+// is never run.
+TEST_F(WorkerTest, TheBacklogIsNotStarvedByWhoYields) {
+  start(1, /*inject=*/4);
+  for (int i = 0; i < 2; ++i) fleet->spawn(yields("", 100'000));
+  spawn_many(kTwoBatches);
+  steps_of(0, 4 * kTwoBatches);
+  EXPECT_EQ(order.size(), std::size_t{kTwoBatches});
+}
+
+TEST_F(WorkerTest, InjectAndTheBacklogTakeTurns) {
+  start(1, /*inject=*/1);
+  spawn_many(kTwoBatches);
+  step_of(0);
+  for (const char* name : {"X", "Y"}) fleet->put_into_inject(says(name));
+  steps_of(0, 4);
+  EXPECT_EQ(diary, "XY");
+  EXPECT_EQ(order, in_turn({{kSecondBatch.first, kSecondBatch.first + 1}}));
 }
 
 // Bug it is here for: the oldest of a backlog waits as long as something new comes.

@@ -13,16 +13,16 @@
 //   wake up  its last step slept             tells Idle; takes the events that it brought
 //   look     every event_interval-th step,   takes the events that are there, and does not sleep
 //            counted from 1
-//   inject   every global_queue_interval-th  the first of the inject queue
-//            step, counted from 1
+//   line     every global_queue_interval-th  a task of inject or of its own backlog, by turns;
+//            step, counted from 1            every kOldestTurn-th time the oldest of the backlog
 //   slot     there is a task                 that one; if the slot was used too often in a row,
 //                                            only when the next line has none
 //   own      there is a task                 the first of its queue
+//   backlog  there are tasks in its own      the first of the newest batch, and into its own queue
+//                                            the others, as far as there is room
 //   share    there are tasks in inject       the first of them, and into its own queue up to
 //                                            1/workers of what there was: never more than half a
 //                                            ring in all, nor than there is room for
-//   backlog  there are tasks in its own      the first of the newest batch, and into its own queue
-//                                            the others, as far as there is room
 //   steal    Idle lets it search             half of another's queue, or the oldest batch of its
 //                                            backlog, beginning with anybody; if nobody has any,
 //                                            once more a share: meanwhile somebody may have
@@ -61,13 +61,12 @@
 // park() and look(), on that thread.
 //
 // Invariants
-//   1. It sleeps only when it has found nothing in its slot, in its queue, in inject and in its
-//      backlog; and if it might search, in nobody's.
-//   2. No task of inject waits for ever, nor one of the backlog, and no event: every
-//      global_queue_interval steps the slot and the own queue are passed over, for inject, and each
-//      kBacklogTurns-th time for the oldest of the backlog; every event_interval steps events are
-//      looked for. (The own queue may wait, while two tasks wake each other by way of the slot.
-//      Module 5 ends that.)
+//   1. It sleeps only when it has found nothing in its slot, in its queue, in its backlog and in
+//      inject; and if it might search, in nobody's.
+//   2. No task of inject or of the backlog waits for ever, and no event: every
+//      global_queue_interval steps the slot and the own queue are passed over, and every
+//      event_interval steps events are looked for. (The own queue may wait, while two tasks wake
+//      each other by way of the slot. Module 5 ends that.)
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
 //
@@ -165,11 +164,17 @@ class Worker {
     }
   }
 
-  // The task that has waited longest in inject; each kBacklogTurns-th time, in the own backlog.
+  // A task of inject or of the own backlog, by turns, so that neither waits for the ring to run
+  // dry. Of the backlog the newest batch, and now and then the oldest.
   TaskRef take_from_line() noexcept {
-    if (++turns_ % kBacklogTurns == 0) {
+    ++turns_;
+    if (turns_ % kOldestTurn == 0) {
       if (TaskRef task = seat_.backlog.pop_oldest(1).pop()) return task;
     }
+    if (turns_ % 2 == 0) {
+      if (TaskRef task = shared_.inject.pop()) return task;
+    }
+    if (TaskRef task = seat_.backlog.pop_newest(1).pop()) return task;
     return shared_.inject.pop();
   }
 
@@ -222,7 +227,7 @@ class Worker {
 
   // The oldest are those with the most to spawn: to run one is to begin a new tree, and with many
   // of these begun, newest first is lost.
-  static constexpr std::uint32_t kBacklogTurns = 1024;
+  static constexpr std::uint32_t kOldestTurn = 1024;
 
   WorkerShared& shared_;
   WorkerShared::Seat& seat_;

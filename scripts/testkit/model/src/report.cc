@@ -110,6 +110,10 @@ std::string json_escaped(const std::string& text) {
   return result;
 }
 
+std::string count_of_lines(std::size_t count) {
+  return std::to_string(count) + (count == 1 ? " line" : " lines");
+}
+
 }  // namespace
 
 std::string place_text(Place place) {
@@ -179,14 +183,14 @@ std::string table_of(const std::vector<Row>& rows, std::size_t most_lines) {
   }
   std::string table = head + "\n";
   if (lines.size() > most_lines && set_up > 0) {
-    table += "     ... " + std::to_string(set_up) + " lines of set-up ...\n";
+    table += "     ... " + count_of_lines(set_up) + " of set-up ...\n";
     lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(set_up));
   }
   const std::size_t last = most_lines * 4 / 5;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (lines.size() > most_lines && i == most_lines - last) {
       const std::size_t left_out = lines.size() - most_lines;
-      table += "     ... " + std::to_string(left_out) + " lines ...\n";
+      table += "     ... " + count_of_lines(left_out) + " ...\n";
       i += left_out;
     }
     table += lines[i] + "\n";
