@@ -14,7 +14,8 @@ static_assert(rt::TaskRing::kCapacity == 4);
 
 // The task has come out of a queue. If somebody else has it too, that is a second time, or a race.
 inline void take(rt::TaskRef task) {
-  MODEL_REQUIRE(++Task::of(*std::move(task).into_raw()).taken.write() == 1);
+  const bool is_taken_once = ++Task::of(*std::move(task).into_raw()).taken.write() == 1;
+  MODEL_REQUIRE(is_taken_once);
 }
 
 // The reference to a task, which this thread has written to: who takes it has to see that.

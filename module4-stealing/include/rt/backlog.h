@@ -50,7 +50,7 @@ class Backlog {
   Backlog(const Backlog&) = delete;
   Backlog& operator=(const Backlog&) = delete;
 
-  // Behind the newest batch; if that is large enough, as one of its own.
+  // Into the newest batch; if that has more than half a ring already, begins a new one.
   void push(TaskRef task) noexcept {
     const sync::Lock lock(mutex_);
     Batches& batches = batches_.write();

@@ -26,9 +26,9 @@
 //   wake_up(), chosen                                always
 //   wake_up(), by itself   -1                        never
 //
-// What it is for. Call a task *open* while it stands in a queue where any worker finds it: that of
-// a worker, or the inject queue. No task stays open while a worker sleeps and nobody searches. To
-// that end the workers, and all who make tasks ready, keep two rules:
+// What it is for. Call a task *open* while it stands where any worker finds it: in the queue or the
+// backlog of a worker, or in the inject queue. No task stays open while a worker sleeps and nobody
+// searches. To that end the workers, and all who make tasks ready, keep two rules:
 //
 //   who opens a task      calls worker_to_wake() after that, and unparks whom it is given;
 //   who is told true, by  looks through all queues after that, and if there is a task in one of

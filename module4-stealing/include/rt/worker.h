@@ -5,30 +5,30 @@
 // once. So whoever calls it decides who is next: a thread for each worker, a test by hand, or one
 // thread for all of them in an order that a seed decides (rt/stepped_workers.h).
 //
-// A step goes through these lines. The first that yields a task ends the search for one:
+// A step goes through these rows. The first that yields a task ends the search for one:
 //
-//   line     when                            does
-//   ----     ----                            ----
+//   row      when                            does
+//   ---      ----                            ----
 //   closed   after close()                   nothing: false, for ever
 //   wake up  its last step slept             tells Idle; takes the events that it brought
 //   look     every event_interval-th step,   takes the events that are there, and does not sleep
 //            counted from 1
-//   line     every global_queue_interval-th  a task of inject or of its own backlog, by turns;
-//            step, counted from 1            every kOldestTurn-th time the oldest of the backlog
-//   slot     there is a task                 that one; if the slot was used too often in a row,
-//                                            only when the next line has none
+//   turn     every global_queue_interval-th  take_in_turn(): a task of inject or of its own
+//            step, counted from 1            backlog; every kOldestTurn-th time the oldest of that
+//   slot     there is a task                 that one; if the slot was used too often in a row
+//                                            (never, until module 5), only when the own queue has
+//                                            none
 //   own      there is a task                 the first of its queue
-//   backlog  there are tasks in its own      the first of the newest batch, and into its own queue
-//                                            the others, as far as there is room
-//   share    there are tasks in inject       the first of them, and into its own queue up to
-//                                            1/workers of what there was: never more than half a
-//                                            ring in all, nor than there is room for
-//   steal    Idle lets it search             half of another's queue, or the oldest batch of its
-//                                            backlog, beginning with anybody; if nobody has any,
-//                                            once more a share: meanwhile somebody may have
-//                                            overflowed
+//   backlog  there are tasks in its own      the newest batch
+//   share    there are tasks in inject       1/workers of them, and one
+//   steal    Idle lets it search             half of another's queue; if there is nothing to
+//                                            steal, the oldest batch of its backlog; beginning
+//                                            with anybody
 //   run      there was a task                if it searches: stops that; polls the task
 //   sleep    there was none                  tells Idle; sleeps in its Park
+//
+// Of a batch or a share the first task is the one to run, and the others go into the own queue:
+// half a ring at most, and no more than there is room for. (What is more stays where it is.)
 //
 // The slot has room for one task: the one that was made ready last. Its data is in the caches, and
 // so is what it was woken for. Nobody steals it: it is the next to run, and by the time it had
@@ -48,8 +48,8 @@
 //                             they do not fit, or tasks wait in inject
 //                             already: first come, first served
 //   a share of inject, or     the own queue                                 once for all
-//   a batch of a backlog
-//   a theft                   the own queue                                 when it stops to search
+//   a batch of any backlog
+//   a theft from a queue      the own queue                                 when it stops to search
 //
 // And if the own queue is full, half of it leaves with the task that comes: rt/overflow.h.
 //
@@ -62,7 +62,7 @@
 //
 // Invariants
 //   1. It sleeps only when it has found nothing in its slot, in its queue, in its backlog and in
-//      inject; and if it might search, in nobody's.
+//      inject; and if it might search, there was nothing to be had from anybody.
 //   2. No task of inject or of the backlog waits for ever, and no event: every
 //      global_queue_interval steps the slot and the own queue are passed over, and every
 //      event_interval steps events are looked for. (The own queue may wait, while two tasks wake
@@ -136,7 +136,7 @@ class Worker {
  private:
   // Yours. What follows does what its names say, counts, and writes the trace.
 
-  // True when this worker has nothing to run but what it may find elsewhere.
+  // True when this worker has nothing to run but what it may find elsewhere, as in inject.
   bool has_nothing() const noexcept {
     return !slot_ && seat_.queue.empty() && seat_.backlog.empty();
   }
@@ -145,6 +145,7 @@ class Worker {
 
   // There is a task, and its turn is before that of the own queue.
   bool slot_is_first() const noexcept { return slot_ && !coop::lifo_is_exhausted(); }
+  // The task in it, or none.
   TaskRef take_slot() noexcept {
     if (slot_) trace::dequeue(slot_->id, "lifo", 0);
     return std::move(slot_);
@@ -164,9 +165,9 @@ class Worker {
     }
   }
 
-  // A task of inject or of the own backlog, by turns, so that neither waits for the ring to run
-  // dry. Of the backlog the newest batch, and now and then the oldest.
-  TaskRef take_from_line() noexcept {
+  // For the row "turn": a task of inject or of the own backlog, by turns, so that neither waits for
+  // the ring to run dry. Of the backlog the newest batch, and now and then the oldest.
+  TaskRef take_in_turn() noexcept {
     ++turns_;
     if (turns_ % kOldestTurn == 0) {
       if (TaskRef task = seat_.backlog.pop_oldest(1).pop()) return task;
@@ -236,7 +237,7 @@ class Worker {
   TaskRef slot_;
   TaskFifo events_{"events"};  // What events have made ready, and no queue has yet.
   bool is_collecting_ = false;
-  std::uint32_t turns_ = 0;  // Of take_from_line().
+  std::uint32_t turns_ = 0;  // Of take_in_turn().
 };
 
 }  // namespace rt
