@@ -71,26 +71,10 @@ class Backlog {
   }
 
   // Of the newest batch the first tasks: `most` of them, or as many as it has.
-  TaskFifo pop_newest(std::size_t most) noexcept {
-    if (empty()) return none();
-    const sync::Lock lock(mutex_);
-    Batches& batches = batches_.write();
-    if (batches.empty()) return none();
-    TaskFifo taken = take(batches.back(), most);
-    if (batches.back().empty()) batches.pop_back();
-    return taken;
-  }
+  TaskFifo pop_newest(std::size_t most) noexcept { return pop(End::kNewest, most); }
 
   // The same of the oldest batch.
-  TaskFifo pop_oldest(std::size_t most) noexcept {
-    if (empty()) return none();
-    const sync::Lock lock(mutex_);
-    Batches& batches = batches_.write();
-    if (batches.empty()) return none();
-    TaskFifo taken = take(batches.front(), most);
-    if (batches.front().empty()) batches.pop_front();
-    return taken;
-  }
+  TaskFifo pop_oldest(std::size_t most) noexcept { return pop(End::kOldest, most); }
 
   // How many tasks are in it, or were a moment ago.
   std::size_t size() const noexcept { return size_.load(); }  // Seq_cst: invariant 4.
@@ -98,15 +82,26 @@ class Backlog {
 
  private:
   using Batches = std::deque<TaskFifo>;  // None of them empty. The newest is the last.
+  enum class End { kNewest, kOldest };
 
   // Named for the trace.
   static void add_batch(Batches& batches) { batches.emplace_back("backlog"); }
-  static TaskFifo none() noexcept { return TaskFifo("share"); }
 
-  TaskFifo take(TaskFifo& batch, std::size_t most) noexcept {
+  TaskFifo pop(End end, std::size_t most) noexcept {
+    if (empty()) return TaskFifo("share");
+    const sync::Lock lock(mutex_);
+    Batches& batches = batches_.write();
+    if (batches.empty()) return TaskFifo("share");
+    TaskFifo& batch = end == End::kNewest ? batches.back() : batches.front();
     TaskFifo taken = batch.pop_batch(most, "share");
     // Relaxed: who still reads the larger number comes in vain. Written under the lock.
     size_.store(size_.load(std::memory_order_relaxed) - taken.size(), std::memory_order_relaxed);
+    if (!batch.empty()) return taken;
+    if (end == End::kNewest) {
+      batches.pop_back();
+    } else {
+      batches.pop_front();
+    }
     return taken;
   }
 
