@@ -17,6 +17,7 @@ namespace {
 
 using queue_parts::number_of;
 using queue_parts::numbers;
+using queue_parts::numbers_of;
 using queue_parts::Task;
 using queue_parts::Tasks;
 using queue_parts::Thief;
@@ -55,11 +56,6 @@ class QueueTest : public testing::Test {
   void fill(LocalQueue& own, InjectQueue& inject, int count = kCapacity) {
     step("push " + std::to_string(count));
     for (int i = 0; i < count; ++i) ASSERT_EQ(push_or_overflow(own, inject), 0u);
-  }
-  static std::vector<int> numbers_of(TaskFifo tasks) {
-    std::vector<int> all;
-    while (const int number = number_of(tasks.pop())) all.push_back(number);
-    return all;
   }
   template <class Queue>
   static std::vector<int> pop_all(Queue& queue) {

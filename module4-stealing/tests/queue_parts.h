@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "rt/sync.h"
+#include "rt/task_fifo.h"
 #include "rt/task_header.h"
 #include "rt/task_ring.h"
 #include "testkit/testkit.h"
@@ -93,6 +94,11 @@ class Tasks {
 
 // The number of a task that has come out of a queue, and is let go of here; 0 if there is none.
 inline int number_of(rt::TaskRef task) { return task ? Task::of(task).number : 0; }
+inline std::vector<int> numbers_of(rt::TaskFifo tasks) {
+  std::vector<int> all;
+  while (const int number = number_of(tasks.pop())) all.push_back(number);
+  return all;
+}
 
 // A thief as rt/task_ring.h has him. `most`: he takes no more than this; else the older half.
 class Thief {

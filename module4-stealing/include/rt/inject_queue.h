@@ -1,11 +1,11 @@
 // InjectQueue: tasks that belong to no worker. Here comes what is woken or spawned outside of the
-// runtime, and what a worker's own queue has no room for. Workers come here when they have nothing
-// of their own, and every so many polls in any case.
+// runtime, and what a worker's own queue has no room for, if it has run before. Workers come here
+// when they have nothing of their own, and every so many polls in any case.
 //
 //   who                            brings or takes            locks
 //   ---                            ---------------            -----
 //   a thread outside: push()       one                        one
-//   an overflow: push_batch()      half a ring, and one       one for all of them
+//   an overflow: push_batch()      up to half a ring and one  one for all of them
 //   a worker: pop_batch()          its share                  one for all of them; none if empty
 //
 // One mutex is enough: the ways of most tasks do not lead here, and those that do come in batches.

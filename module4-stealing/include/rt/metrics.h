@@ -76,7 +76,7 @@ struct WorkerMetrics {
   std::uint64_t steal_operations = 0;
   std::uint64_t parks = 0;
   std::uint64_t overflows = 0;
-  std::size_t local_depth = 0;  // Tasks in its own queue. That in the LIFO slot is not among them.
+  std::size_t local_depth = 0;  // Tasks in its own queue and backlog. Not the one in the slot.
 };
 
 // What a runtime says of itself.

@@ -68,23 +68,10 @@ class OursWorkloads {
     print(runtime.run([&] { return timer_main(size.n); }));
   }
   static void idle(Size size) {
-    Runtime runtime(size.workers);
-    std::atomic<std::uint64_t> waiting{0};
-    auto make = [&] { return Never(waiting); };
-    print_and_leave("idle", runtime.run([&] { return waiting_main(size.n, waiting, make); }));
+    waiting("idle", size, [](std::atomic<std::uint64_t>& count) { return Never(count); });
   }
-  static void idle_async(Size size) {
-    Runtime runtime(size.workers);
-    std::atomic<std::uint64_t> waiting{0};
-    auto make = [&] { return idle_one(waiting); };
-    print_and_leave("idle-async", runtime.run([&] { return waiting_main(size.n, waiting, make); }));
-  }
-  static void sleeping(Size size) {
-    Runtime runtime(size.workers);
-    std::atomic<std::uint64_t> waiting{0};
-    auto make = [&] { return sleeping_one(waiting); };
-    print_and_leave("sleeping", runtime.run([&] { return waiting_main(size.n, waiting, make); }));
-  }
+  static void idle_async(Size size) { waiting("idle-async", size, &idle_one); }
+  static void sleeping(Size size) { waiting("sleeping", size, &sleeping_one); }
   static void skynet(Size size) {
     Runtime runtime(size.workers);
     print("skynet", runtime.run([&] { return skynet_main(size.n); }));
@@ -258,13 +245,20 @@ class OursWorkloads {
   }
   // Of which blocks takes its own from the system, past malloc.
   static double memory_in_use() { return heap_in_use() + static_cast<double>(rt::blocks::taken()); }
+  // `make`: a task, which counts itself.
+  template <class Make>
+  static void waiting(const char* name, Size size, Make make) {
+    Runtime runtime(size.workers);
+    std::atomic<std::uint64_t> count{0};
+    print_and_leave(name, runtime.run([&] { return waiting_main(size.n, count, make); }));
+  }
   template <class Make>
   static rt::Async<double> waiting_main(std::uint64_t n, std::atomic<std::uint64_t>& waiting,
                                         Make& make) {
     std::vector<rt::JoinHandle<void>> handles;
     handles.reserve(n);
     const double before = memory_in_use();
-    for (std::uint64_t i = 0; i < n; ++i) handles.push_back(rt::spawn(make()));
+    for (std::uint64_t i = 0; i < n; ++i) handles.push_back(rt::spawn(make(waiting)));
     while (waiting.load() < n) co_await Runtime::yield_now();
     // The last may have counted itself, and not have come to its wait.
     co_await rt::sleep(absl::Milliseconds(20));

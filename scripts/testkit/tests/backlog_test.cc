@@ -9,8 +9,8 @@
 
 namespace {
 
-using queue_parts::number_of;
 using queue_parts::numbers;
+using queue_parts::numbers_of;
 using rt::TaskFifo;
 
 class Backlog : public testing::Test {
@@ -19,11 +19,6 @@ class Backlog : public testing::Test {
     TaskFifo batch("test");
     for (int i = 0; i < count; ++i) batch.push(tasks_.next());
     backlog_.push_batch(std::move(batch));
-  }
-  static std::vector<int> numbers_of(TaskFifo tasks) {
-    std::vector<int> all;
-    while (const int number = number_of(tasks.pop())) all.push_back(number);
-    return all;
   }
 
   queue_parts::Tasks tasks_;
