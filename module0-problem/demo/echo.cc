@@ -6,7 +6,7 @@
 // It is in every module, each time with one part swapped. Here it is exercise 0.1. The program
 // around that part is in demo/include/demo/.
 #include "demo/echo_program.h"
-#include "rt/blocking_echo.h"
+#include "rt/exercise/blocking_echo.h"
 
 int main(int argc, char** argv) {
   demo::DescriptorServer server(rt::serve_blocking);

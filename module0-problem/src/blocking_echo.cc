@@ -1,12 +1,12 @@
-#include "rt/blocking_echo.h"
+#include "rt/exercise/blocking_echo.h"
 
 #include <array>
 #include <cerrno>
 #include <thread>
 #include <vector>
 
-#include "rt/sys.h"
-#include "rt/todo.h"
+#include "rt/platform/sys.h"
+#include "rt/platform/todo.h"
 
 namespace rt {
 

@@ -1,11 +1,11 @@
-#include "rt/nonblocking_io.h"
+#include "rt/exercise/nonblocking_io.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
-#include "rt/sys.h"
-#include "rt/todo.h"
+#include "rt/platform/sys.h"
+#include "rt/platform/todo.h"
 
 namespace rt {
 

@@ -1,9 +1,9 @@
-#include "rt/poll_server.h"
+#include "rt/exercise/poll_server.h"
 
 #include <cerrno>
 #include <vector>
 
-#include "rt/todo.h"
+#include "rt/platform/todo.h"
 
 namespace rt {
 

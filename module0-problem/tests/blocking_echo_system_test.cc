@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "rt/blocking_echo.h"
+#include "rt/exercise/blocking_echo.h"
 #include "testkit/sockets.h"
 #include "testkit/testkit.h"
 

@@ -1,4 +1,4 @@
-#include "rt/blocking_echo.h"
+#include "rt/exercise/blocking_echo.h"
 
 #include <unistd.h>
 

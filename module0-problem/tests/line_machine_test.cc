@@ -1,4 +1,4 @@
-#include "rt/line_machine.h"
+#include "rt/exercise/line_machine.h"
 
 #include <cerrno>
 #include <ostream>

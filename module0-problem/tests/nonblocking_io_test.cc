@@ -1,4 +1,4 @@
-#include "rt/nonblocking_io.h"
+#include "rt/exercise/nonblocking_io.h"
 
 #include <array>
 #include <cerrno>

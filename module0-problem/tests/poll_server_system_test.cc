@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "rt/poll_server.h"
+#include "rt/exercise/poll_server.h"
 #include "testkit/sockets.h"
 #include "testkit/testkit.h"
 

@@ -1,4 +1,4 @@
-#include "rt/poll_server.h"
+#include "rt/exercise/poll_server.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -12,12 +12,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/time/time.h"
-#include "rt/async.h"
-#include "rt/block_on.h"
-#include "rt/clock.h"
-#include "rt/context.h"
-#include "rt/countdown.h"
-#include "rt/thread_timer.h"
+#include "rt/future/async.h"
+#include "rt/future/context.h"
+#include "rt/future/countdown.h"
+#include "rt/future/thread_timer.h"
+#include "rt/platform/clock.h"
+#include "rt/runtime/block_on.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <string_view>
 
-#include "rt/async.h"
-#include "rt/context.h"
+#include "rt/future/async.h"
+#include "rt/future/context.h"
 
 namespace {
 

@@ -26,11 +26,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "demo/echo_program.h"
-#include "rt/async.h"
-#include "rt/local_runtime.h"
-#include "rt/manual_event.h"
-#include "rt/nonblocking_io.h"
-#include "rt/spawn.h"
+#include "rt/exercise/nonblocking_io.h"
+#include "rt/future/async.h"
+#include "rt/future/manual_event.h"
+#include "rt/runtime/local_runtime.h"
+#include "rt/task/spawn.h"
 
 namespace {
 

@@ -29,12 +29,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
-#include "rt/async.h"
-#include "rt/block_on.h"
-#include "rt/box_future.h"
-#include "rt/local_executor.h"
-#include "rt/manual_event.h"
-#include "rt/todo.h"
+#include "rt/future/async.h"
+#include "rt/future/box_future.h"
+#include "rt/future/manual_event.h"
+#include "rt/platform/todo.h"
+#include "rt/runtime/block_on.h"
+#include "rt/runtime/local_executor.h"
 
 namespace {
 

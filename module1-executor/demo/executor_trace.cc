@@ -18,14 +18,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "rt/async.h"
-#include "rt/clock.h"
-#include "rt/local_runtime.h"
-#include "rt/manual_event.h"
-#include "rt/spawn.h"
-#include "rt/thread_timer.h"
-#include "rt/trace.h"
-#include "rt/trace_file.h"
+#include "rt/future/async.h"
+#include "rt/future/manual_event.h"
+#include "rt/future/thread_timer.h"
+#include "rt/platform/clock.h"
+#include "rt/runtime/local_runtime.h"
+#include "rt/task/spawn.h"
+#include "rt/trace/trace.h"
+#include "rt/trace/trace_file.h"
 
 namespace {
 

@@ -11,13 +11,13 @@
 #include <thread>
 #include <utility>
 
-#include "rt/arc_waker.h"
-#include "rt/block_on.h"
-#include "rt/context.h"
-#include "rt/future.h"
-#include "rt/manual_event.h"
-#include "rt/sync.h"
-#include "rt/waker.h"
+#include "rt/future/arc_waker.h"
+#include "rt/future/context.h"
+#include "rt/future/future.h"
+#include "rt/future/manual_event.h"
+#include "rt/future/waker.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/block_on.h"
 
 namespace {
 

@@ -18,11 +18,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/time/time.h"
-#include "rt/async.h"
-#include "rt/box_future.h"
-#include "rt/clock.h"
-#include "rt/local_executor.h"
-#include "rt/thread_timer.h"
+#include "rt/future/async.h"
+#include "rt/future/box_future.h"
+#include "rt/future/thread_timer.h"
+#include "rt/platform/clock.h"
+#include "rt/runtime/local_executor.h"
 
 namespace {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "rt/async.h"
+#include "rt/future/async.h"
 #include "testkit/life_counter.h"
 #include "testkit/steps.h"
 #include "testkit/test_task.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "async_parts.h"
-#include "rt/async.h"
+#include "rt/future/async.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // One Async at a time: its loop, its end, its leaves, and a child that it awaits. In the order in
 // which the lesson proposes to write it. Stacks of many frames are in async_system_test.cc.
-#include "rt/async.h"
+#include "rt/future/async.h"
 
 #include <memory>
 #include <stdexcept>

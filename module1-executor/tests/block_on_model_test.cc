@@ -1,5 +1,5 @@
 // Every interleaving of a thread in block_on and those who wake it.
-#include "rt/block_on.h"
+#include "rt/runtime/block_on.h"
 
 #include <optional>
 #include <utility>

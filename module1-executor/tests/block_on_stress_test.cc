@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "rt/block_on.h"
+#include "rt/runtime/block_on.h"
 #include "testkit/parker_tests.h"
 #include "testkit/testkit.h"
 

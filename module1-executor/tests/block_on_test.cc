@@ -1,4 +1,4 @@
-#include "rt/block_on.h"
+#include "rt/runtime/block_on.h"
 
 #include <atomic>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "rt/combinators.h"
+#include "rt/future/combinators.h"
 
 #include <cstddef>
 #include <cstdint>

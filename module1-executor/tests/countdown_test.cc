@@ -1,4 +1,4 @@
-#include "rt/countdown.h"
+#include "rt/future/countdown.h"
 
 #include <stdexcept>
 #include <string>

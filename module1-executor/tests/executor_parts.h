@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include "rt/context.h"
-#include "rt/future.h"
-#include "rt/park.h"
-#include "rt/poll.h"
-#include "rt/waker.h"
+#include "rt/future/context.h"
+#include "rt/future/future.h"
+#include "rt/future/poll.h"
+#include "rt/future/waker.h"
+#include "rt/platform/park.h"
 #include "testkit/testkit.h"
 
 namespace executor_parts {

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "rt/block_on.h"
-#include "rt/join_handle.h"
+#include "rt/runtime/block_on.h"
+#include "rt/runtime/join_handle.h"
 #include "testkit/testkit.h"
 
 namespace {

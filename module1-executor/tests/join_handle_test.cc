@@ -1,4 +1,4 @@
-#include "rt/join_handle.h"
+#include "rt/runtime/join_handle.h"
 
 #include <cstdint>
 #include <functional>
@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "rt/block_on.h"
+#include "rt/runtime/block_on.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,5 +1,5 @@
 // Every interleaving of an executor and those on other threads who wake its tasks.
-#include "rt/local_executor.h"
+#include "rt/runtime/local_executor.h"
 
 #include <optional>
 #include <utility>

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "rt/local_executor.h"
+#include "rt/runtime/local_executor.h"
 #include "testkit/testkit.h"
 
 namespace {

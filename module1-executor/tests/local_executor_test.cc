@@ -1,4 +1,4 @@
-#include "rt/local_executor.h"
+#include "rt/runtime/local_executor.h"
 
 #include <optional>
 #include <stdexcept>

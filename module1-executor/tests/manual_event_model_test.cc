@@ -1,5 +1,5 @@
 // Every interleaving of one who waits for an event and those who set it.
-#include "rt/manual_event.h"
+#include "rt/future/manual_event.h"
 
 #include <optional>
 

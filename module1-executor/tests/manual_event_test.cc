@@ -1,4 +1,4 @@
-#include "rt/manual_event.h"
+#include "rt/future/manual_event.h"
 
 #include <memory>
 #include <optional>

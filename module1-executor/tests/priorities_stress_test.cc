@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "rt/priorities.h"
+#include "rt/runtime/priorities.h"
 #include "testkit/testkit.h"
 
 namespace {

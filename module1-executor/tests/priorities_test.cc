@@ -1,4 +1,4 @@
-#include "rt/priorities.h"
+#include "rt/runtime/priorities.h"
 
 #include <cstddef>
 #include <deque>

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "rt/clock.h"
-#include "rt/thread_timer.h"
+#include "rt/future/thread_timer.h"
+#include "rt/platform/clock.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "rt/thread_timer.h"
+#include "rt/future/thread_timer.h"
 
 #include <atomic>
 #include <ctime>
@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
-#include "rt/clock.h"
+#include "rt/platform/clock.h"
 #include "testkit/process.h"
 #include "testkit/testkit.h"
 

@@ -1,4 +1,4 @@
-#include "rt/waker.h"
+#include "rt/future/waker.h"
 
 #include <memory>
 #include <optional>
@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "rt/arc_waker.h"
-#include "rt/sync.h"
+#include "rt/future/arc_waker.h"
+#include "rt/platform/sync.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,8 +1,8 @@
-#include "rt/write_the_test.h"
+#include "rt/exercise/write_the_test.h"
 
-#include "rt/manual_event.h"
-#include "rt/suspects.h"
-#include "rt/test_bench.h"
+#include "rt/exercise/suspects.h"
+#include "rt/exercise/test_bench.h"
+#include "rt/future/manual_event.h"
 #include "testkit/suspects.h"
 #include "testkit/testkit.h"
 

@@ -25,11 +25,11 @@
 #include "demo/server_program.h"
 #include "demo/sockets.h"
 #include "demo/tcp_server.h"
-#include "rt/async.h"
-#include "rt/combinators.h"
-#include "rt/manual_event.h"
-#include "rt/sleep.h"
-#include "rt/tcp.h"
+#include "rt/future/async.h"
+#include "rt/future/combinators.h"
+#include "rt/future/manual_event.h"
+#include "rt/net/tcp.h"
+#include "rt/time/sleep.h"
 
 namespace {
 

@@ -14,8 +14,8 @@
 #include "absl/types/span.h"
 #include "demo/echo_program.h"
 #include "demo/tcp_server.h"
-#include "rt/async.h"
-#include "rt/tcp.h"
+#include "rt/future/async.h"
+#include "rt/net/tcp.h"
 
 namespace {
 

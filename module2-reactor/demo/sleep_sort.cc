@@ -23,11 +23,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "rt/async.h"
-#include "rt/clock.h"
-#include "rt/io_executor.h"
-#include "rt/sleep.h"
-#include "rt/spawn.h"
+#include "rt/future/async.h"
+#include "rt/platform/clock.h"
+#include "rt/runtime/io_executor.h"
+#include "rt/task/spawn.h"
+#include "rt/time/sleep.h"
 
 namespace {
 

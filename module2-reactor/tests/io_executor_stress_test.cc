@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "rt/driver.h"
-#include "rt/io_executor.h"
-#include "rt/reactor.h"
-#include "rt/spawn.h"
-#include "rt/sync.h"
-#include "rt/timers.h"
+#include "rt/driver/driver.h"
+#include "rt/driver/reactor.h"
+#include "rt/driver/timers.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/io_executor.h"
+#include "rt/task/spawn.h"
 #include "testkit/sockets.h"
 #include "testkit/testkit.h"
 

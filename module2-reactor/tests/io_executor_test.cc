@@ -1,6 +1,6 @@
 // The driver and the executor on it, with a kernel that never sleeps: what would be a sleep runs
 // the test's code, and then says what is there.
-#include "rt/io_executor.h"
+#include "rt/runtime/io_executor.h"
 
 #include <cerrno>
 #include <functional>
@@ -13,13 +13,13 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "rt/clock.h"
-#include "rt/driver.h"
-#include "rt/driver_handle.h"
-#include "rt/reactor.h"
-#include "rt/sync.h"
-#include "rt/sys.h"
-#include "rt/timers.h"
+#include "rt/driver/driver.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/driver/reactor.h"
+#include "rt/driver/timers.h"
+#include "rt/platform/clock.h"
+#include "rt/platform/sync.h"
+#include "rt/platform/sys.h"
 #include "testkit/sockets.h"
 #include "testkit/testkit.h"
 

@@ -14,12 +14,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "io_parts.h"
-#include "rt/backoff.h"
-#include "rt/child.h"
-#include "rt/signal.h"
-#include "rt/socket_address.h"
-#include "rt/udp.h"
-#include "rt/unix_stream.h"
+#include "rt/driver/backoff.h"
+#include "rt/net/socket_address.h"
+#include "rt/net/udp.h"
+#include "rt/net/unix_stream.h"
+#include "rt/process/child.h"
+#include "rt/process/signal.h"
 #include "testkit/testkit.h"
 
 namespace {

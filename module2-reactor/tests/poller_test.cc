@@ -1,4 +1,4 @@
-#include "rt/poller.h"
+#include "rt/driver/poller.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "rt/reactor.h"
+#include "rt/driver/reactor.h"
 
 #include <atomic>
 #include <optional>

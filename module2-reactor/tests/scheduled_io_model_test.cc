@@ -1,5 +1,5 @@
 // Every interleaving of the reactor, which says what is ready, and those who wait for it.
-#include "rt/scheduled_io.h"
+#include "rt/driver/scheduled_io.h"
 
 #include "testkit/model/block_on.h"
 #include "testkit/model/model.h"

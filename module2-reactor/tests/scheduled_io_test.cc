@@ -1,4 +1,4 @@
-#include "rt/scheduled_io.h"
+#include "rt/driver/scheduled_io.h"
 
 #include <functional>
 #include <optional>

@@ -6,10 +6,10 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "rt/clock.h"
-#include "rt/driver_handle.h"
-#include "rt/sync.h"
-#include "rt/timers.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/driver/timers.h"
+#include "rt/platform/clock.h"
+#include "rt/platform/sync.h"
 #include "testkit/testkit.h"
 
 namespace sleep_parts {

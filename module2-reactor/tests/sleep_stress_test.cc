@@ -1,6 +1,6 @@
 // Real threads, for ThreadSanitizer: sleeps that are polled, woken and dropped while another thread
 // fires, and while the runtime goes. It counts, and never measures a time.
-#include "rt/sleep.h"
+#include "rt/time/sleep.h"
 
 #include <atomic>
 #include <cstddef>
@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "rt/clock.h"
-#include "rt/driver_handle.h"
-#include "rt/sync.h"
-#include "rt/timers.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/driver/timers.h"
+#include "rt/platform/clock.h"
+#include "rt/platform/sync.h"
 #include "testkit/testkit.h"
 
 namespace {

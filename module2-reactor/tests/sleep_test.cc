@@ -1,5 +1,5 @@
 // Sleep itself. What is built on it, timeout and interval, is in sleep_system_test.cc.
-#include "rt/sleep.h"
+#include "rt/time/sleep.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -12,12 +12,12 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "rt/clock.h"
-#include "rt/driver_handle.h"
-#include "rt/future.h"
-#include "rt/spawn.h"
-#include "rt/sync.h"
-#include "rt/timers.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/driver/timers.h"
+#include "rt/future/future.h"
+#include "rt/platform/clock.h"
+#include "rt/platform/sync.h"
+#include "rt/task/spawn.h"
 #include "sleep_parts.h"
 #include "testkit/testkit.h"
 

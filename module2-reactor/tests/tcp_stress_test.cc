@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "io_parts.h"
-#include "rt/io_stream.h"
+#include "rt/driver/io_stream.h"
 
 namespace {
 

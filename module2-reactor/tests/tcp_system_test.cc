@@ -15,13 +15,13 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "io_parts.h"
-#include "rt/async.h"
-#include "rt/combinators.h"
-#include "rt/local_runtime.h"
-#include "rt/park.h"
-#include "rt/spawn.h"
-#include "rt/tcp.h"
-#include "rt/thread_timer.h"
+#include "rt/future/async.h"
+#include "rt/future/combinators.h"
+#include "rt/future/thread_timer.h"
+#include "rt/net/tcp.h"
+#include "rt/platform/park.h"
+#include "rt/runtime/local_runtime.h"
+#include "rt/task/spawn.h"
 
 namespace {
 

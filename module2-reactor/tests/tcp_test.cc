@@ -1,4 +1,4 @@
-#include "rt/tcp.h"
+#include "rt/net/tcp.h"
 
 #include <sys/socket.h>
 
@@ -16,10 +16,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "io_parts.h"
-#include "rt/backoff.h"
-#include "rt/io_operation.h"
-#include "rt/io_stream.h"
-#include "rt/socket_address.h"
+#include "rt/driver/backoff.h"
+#include "rt/driver/io_operation.h"
+#include "rt/driver/io_stream.h"
+#include "rt/net/socket_address.h"
 #include "testkit/sockets.h"
 #include "testkit/testkit.h"
 

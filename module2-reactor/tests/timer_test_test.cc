@@ -1,8 +1,8 @@
-#include "rt/timer_test.h"
+#include "rt/exercise/timer_test.h"
 
-#include "rt/test_bench.h"
-#include "rt/timer_suspects.h"
-#include "rt/timer_wheel.h"
+#include "rt/driver/timer_wheel.h"
+#include "rt/exercise/test_bench.h"
+#include "rt/exercise/timer_suspects.h"
 #include "testkit/suspects.h"
 #include "testkit/testkit.h"
 

@@ -1,4 +1,4 @@
-#include "rt/timer_wheel.h"
+#include "rt/driver/timer_wheel.h"
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "rt/timer_node.h"
+#include "rt/driver/timer_node.h"
 #include "testkit/testkit.h"
 
 namespace {

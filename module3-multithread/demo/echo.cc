@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "demo/echo_program.h"
 #include "demo/threaded_echo.h"
-#include "rt/io_pool.h"
+#include "rt/runtime/io_pool.h"
 
 namespace {
 

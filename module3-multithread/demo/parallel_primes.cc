@@ -17,9 +17,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
-#include "rt/async.h"
-#include "rt/shared_pool.h"
-#include "rt/spawn.h"
+#include "rt/future/async.h"
+#include "rt/runtime/shared_pool.h"
+#include "rt/task/spawn.h"
 
 namespace {
 

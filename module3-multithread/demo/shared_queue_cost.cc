@@ -26,11 +26,11 @@
 
 #include "absl/strings/str_format.h"
 #include "demo/experiment.h"
-#include "rt/future.h"
-#include "rt/manual_event.h"
-#include "rt/parker.h"
-#include "rt/shared_pool.h"
-#include "rt/worker_parks.h"
+#include "rt/future/future.h"
+#include "rt/future/manual_event.h"
+#include "rt/platform/parker.h"
+#include "rt/runtime/shared_pool.h"
+#include "rt/runtime/worker_parks.h"
 
 namespace {
 

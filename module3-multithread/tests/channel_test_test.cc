@@ -1,7 +1,7 @@
-#include "rt/channel_test.h"
+#include "rt/exercise/channel_test.h"
 
-#include "rt/channel_suspects.h"
-#include "rt/test_bench.h"
+#include "rt/exercise/channel_suspects.h"
+#include "rt/exercise/test_bench.h"
 #include "testkit/suspects.h"
 #include "testkit/testkit.h"
 

@@ -1,12 +1,12 @@
 // Every interleaving of a task that ends and of a handle that is polled, dropped, or used to abort.
-#include "rt/join.h"
+#include "rt/task/join.h"
 
 #include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
-#include "rt/task_cell.h"
+#include "rt/task/task_cell.h"
 #include "testkit/model/block_on.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"

@@ -1,5 +1,5 @@
 // Real threads, for ThreadSanitizer: tasks that end on one thread and are joined on another.
-#include "rt/join.h"
+#include "rt/task/join.h"
 
 #include <memory>
 #include <stdexcept>
@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "rt/block_on.h"
+#include "rt/runtime/block_on.h"
 #include "task_workers.h"
 #include "testkit/testkit.h"
 

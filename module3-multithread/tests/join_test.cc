@@ -1,4 +1,4 @@
-#include "rt/join.h"
+#include "rt/task/join.h"
 
 #include <functional>
 #include <memory>
@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "rt/block_on.h"
+#include "rt/runtime/block_on.h"
 #include "task_parts.h"
 #include "testkit/testkit.h"
 

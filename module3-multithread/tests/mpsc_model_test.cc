@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "rt/mpsc.h"
+#include "rt/sync/mpsc.h"
 #include "testkit/model/block_on.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"

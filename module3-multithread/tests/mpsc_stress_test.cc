@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "rt/block_on.h"
-#include "rt/mpsc.h"
+#include "rt/runtime/block_on.h"
+#include "rt/sync/mpsc.h"
 #include "testkit/testkit.h"
 
 namespace {

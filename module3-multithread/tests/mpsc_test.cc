@@ -1,4 +1,4 @@
-#include "rt/mpsc.h"
+#include "rt/sync/mpsc.h"
 
 #include <cstddef>
 #include <functional>

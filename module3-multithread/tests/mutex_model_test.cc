@@ -2,7 +2,7 @@
 #include <optional>
 #include <utility>
 
-#include "rt/mutex.h"
+#include "rt/sync/mutex.h"
 #include "testkit/model/block_on.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"

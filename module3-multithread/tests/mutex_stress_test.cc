@@ -2,8 +2,8 @@
 #include <map>
 #include <thread>
 
-#include "rt/block_on.h"
-#include "rt/mutex.h"
+#include "rt/runtime/block_on.h"
+#include "rt/sync/mutex.h"
 #include "testkit/testkit.h"
 
 namespace {

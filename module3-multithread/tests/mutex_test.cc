@@ -1,4 +1,4 @@
-#include "rt/mutex.h"
+#include "rt/sync/mutex.h"
 
 #include <memory>
 #include <optional>

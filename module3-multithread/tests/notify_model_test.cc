@@ -2,7 +2,7 @@
 #include <atomic>
 #include <utility>
 
-#include "rt/notify.h"
+#include "rt/sync/notify.h"
 #include "testkit/model/block_on.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"

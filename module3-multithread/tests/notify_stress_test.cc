@@ -1,8 +1,8 @@
 // Real threads, for ThreadSanitizer: who is notified sees what was done before.
 #include <thread>
 
-#include "rt/block_on.h"
-#include "rt/notify.h"
+#include "rt/runtime/block_on.h"
+#include "rt/sync/notify.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "rt/notify.h"
+#include "rt/sync/notify.h"
 
 #include <initializer_list>
 #include <optional>

@@ -2,7 +2,7 @@
 #include <optional>
 #include <utility>
 
-#include "rt/oneshot.h"
+#include "rt/sync/oneshot.h"
 #include "testkit/model/block_on.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"

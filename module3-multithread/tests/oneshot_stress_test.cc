@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "rt/block_on.h"
-#include "rt/oneshot.h"
+#include "rt/runtime/block_on.h"
+#include "rt/sync/oneshot.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "rt/oneshot.h"
+#include "rt/sync/oneshot.h"
 
 #include <functional>
 #include <memory>

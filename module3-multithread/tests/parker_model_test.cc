@@ -1,5 +1,5 @@
 // Every interleaving of a sleeper and those who wake it.
-#include "rt/parker.h"
+#include "rt/platform/parker.h"
 
 #include <atomic>
 

@@ -2,7 +2,7 @@
 #include <atomic>
 #include <thread>
 
-#include "rt/parker.h"
+#include "rt/platform/parker.h"
 #include "testkit/parker_tests.h"
 #include "testkit/testkit.h"
 

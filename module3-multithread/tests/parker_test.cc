@@ -1,4 +1,4 @@
-#include "rt/parker.h"
+#include "rt/platform/parker.h"
 
 #include "testkit/parker_tests.h"
 #include "testkit/testkit.h"

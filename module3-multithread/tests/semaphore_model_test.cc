@@ -3,7 +3,7 @@
 #include <optional>
 #include <utility>
 
-#include "rt/semaphore.h"
+#include "rt/sync/semaphore.h"
 #include "testkit/model/block_on.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"

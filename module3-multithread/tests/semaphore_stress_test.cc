@@ -5,8 +5,8 @@
 #include <thread>
 #include <utility>
 
-#include "rt/block_on.h"
-#include "rt/semaphore.h"
+#include "rt/runtime/block_on.h"
+#include "rt/sync/semaphore.h"
 #include "testkit/testkit.h"
 
 namespace {

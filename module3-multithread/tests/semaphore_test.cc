@@ -1,4 +1,4 @@
-#include "rt/semaphore.h"
+#include "rt/sync/semaphore.h"
 
 #include <initializer_list>
 #include <optional>

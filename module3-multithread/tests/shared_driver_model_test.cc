@@ -1,12 +1,12 @@
 // Every interleaving of workers that share a driver, of those who unpark them, and of events.
-#include "rt/shared_driver.h"
+#include "rt/runtime/shared_driver.h"
 
 #include <atomic>
 #include <functional>
 #include <utility>
 
-#include "rt/park.h"
-#include "rt/sync.h"
+#include "rt/platform/park.h"
+#include "rt/platform/sync.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
 

@@ -7,9 +7,9 @@
 #include <thread>
 #include <vector>
 
-#include "rt/driver.h"
-#include "rt/reactor.h"
-#include "rt/shared_driver.h"
+#include "rt/driver/driver.h"
+#include "rt/driver/reactor.h"
+#include "rt/runtime/shared_driver.h"
 #include "testkit/sockets.h"
 #include "testkit/testkit.h"
 

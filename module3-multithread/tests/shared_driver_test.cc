@@ -1,5 +1,5 @@
 // The shared driver, with a driver that never sleeps: what would be a sleep runs the test's code.
-#include "rt/shared_driver.h"
+#include "rt/runtime/shared_driver.h"
 
 #include <functional>
 #include <stdexcept>
@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "rt/park.h"
+#include "rt/platform/park.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -6,14 +6,14 @@
 #include <optional>
 #include <utility>
 
-#include "rt/future.h"
-#include "rt/parker.h"
-#include "rt/shared_queue.h"
-#include "rt/spawn.h"
-#include "rt/sync.h"
-#include "rt/task_cell.h"
-#include "rt/waker.h"
-#include "rt/worker_parks.h"
+#include "rt/future/future.h"
+#include "rt/future/waker.h"
+#include "rt/platform/parker.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/shared_queue.h"
+#include "rt/runtime/worker_parks.h"
+#include "rt/task/spawn.h"
+#include "rt/task/task_cell.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
 

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "rt/future.h"
-#include "rt/shared_pool.h"
-#include "rt/sync.h"
-#include "rt/waker.h"
+#include "rt/future/future.h"
+#include "rt/future/waker.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/shared_pool.h"
 #include "testkit/testkit.h"
 
 namespace {

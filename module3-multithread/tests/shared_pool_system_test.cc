@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
-#include "rt/block_on.h"
-#include "rt/future.h"
-#include "rt/shared_pool.h"
+#include "rt/future/future.h"
+#include "rt/runtime/block_on.h"
+#include "rt/runtime/shared_pool.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,6 +1,6 @@
 // The pool without threads: the test steps each worker by hand, and sees who is unparked. A worker
 // that sleeps comes back at once, and is still on the list of the idle until its next step.
-#include "rt/shared_pool.h"
+#include "rt/runtime/shared_pool.h"
 
 #include <memory>
 #include <optional>
@@ -10,12 +10,12 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
-#include "rt/future.h"
-#include "rt/shared_queue.h"
-#include "rt/spawn.h"
-#include "rt/task_cell.h"
-#include "rt/task_header.h"
-#include "rt/waker.h"
+#include "rt/future/future.h"
+#include "rt/future/waker.h"
+#include "rt/runtime/shared_queue.h"
+#include "rt/task/spawn.h"
+#include "rt/task/task_cell.h"
+#include "rt/task/task_header.h"
 #include "testkit/fake_parks.h"
 #include "testkit/testkit.h"
 

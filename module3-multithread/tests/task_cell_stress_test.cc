@@ -1,5 +1,5 @@
 // Real threads, for ThreadSanitizer: tasks that are woken by one thread and run by others.
-#include "rt/task_cell.h"
+#include "rt/task/task_cell.h"
 
 #include <atomic>
 #include <mutex>

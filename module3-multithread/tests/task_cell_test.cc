@@ -1,4 +1,4 @@
-#include "rt/task_cell.h"
+#include "rt/task/task_cell.h"
 
 #include <cstdint>
 #include <cstdlib>

@@ -8,11 +8,11 @@
 #include <map>
 #include <utility>
 
-#include "rt/context.h"
-#include "rt/poll.h"
-#include "rt/spawn.h"
-#include "rt/task_cell.h"
-#include "rt/task_header.h"
+#include "rt/future/context.h"
+#include "rt/future/poll.h"
+#include "rt/task/spawn.h"
+#include "rt/task/task_cell.h"
+#include "rt/task/task_header.h"
 #include "testkit/testkit.h"
 
 namespace task_parts {

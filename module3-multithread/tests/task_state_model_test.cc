@@ -1,5 +1,5 @@
 // Every interleaving of those who wake a task and those who run it.
-#include "rt/task_state.h"
+#include "rt/task/task_state.h"
 
 #include <atomic>
 #include <utility>

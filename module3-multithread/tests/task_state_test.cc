@@ -1,4 +1,4 @@
-#include "rt/task_state.h"
+#include "rt/task/task_state.h"
 
 #include <csignal>
 #include <cstdint>

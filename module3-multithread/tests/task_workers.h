@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "rt/spawn.h"
-#include "rt/task_cell.h"
-#include "rt/task_header.h"
+#include "rt/task/spawn.h"
+#include "rt/task/task_cell.h"
+#include "rt/task/task_header.h"
 
 namespace task_parts {
 

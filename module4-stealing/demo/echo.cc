@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "demo/echo_program.h"
 #include "demo/threaded_echo.h"
-#include "rt/runtime.h"
+#include "rt/runtime/runtime.h"
 
 namespace {
 

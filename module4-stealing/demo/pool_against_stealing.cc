@@ -33,12 +33,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
 #include "demo/experiment.h"
-#include "rt/async.h"
-#include "rt/future.h"
-#include "rt/io_pool.h"
-#include "rt/manual_event.h"
-#include "rt/runtime.h"
-#include "rt/spawn.h"
+#include "rt/future/async.h"
+#include "rt/future/future.h"
+#include "rt/future/manual_event.h"
+#include "rt/runtime/io_pool.h"
+#include "rt/runtime/runtime.h"
+#include "rt/task/spawn.h"
 
 namespace {
 

@@ -19,12 +19,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "rt/async.h"
-#include "rt/clock.h"
-#include "rt/metrics.h"
-#include "rt/runtime.h"
-#include "rt/sleep.h"
-#include "rt/spawn.h"
+#include "rt/future/async.h"
+#include "rt/platform/clock.h"
+#include "rt/runtime/metrics.h"
+#include "rt/runtime/runtime.h"
+#include "rt/task/spawn.h"
+#include "rt/time/sleep.h"
 
 namespace {
 

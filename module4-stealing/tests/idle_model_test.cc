@@ -1,6 +1,6 @@
 // Every interleaving of those who open tasks and those who sleep. A task that is left while a
 // worker sleeps is a deadlock: somebody waits for it.
-#include "rt/idle.h"
+#include "rt/runtime/idle.h"
 
 #include <atomic>
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include <optional>
 #include <tuple>
 
-#include "rt/sync.h"
+#include "rt/platform/sync.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
 

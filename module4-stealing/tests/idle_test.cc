@@ -1,5 +1,5 @@
 // Who sleeps, who searches, who is woken: one step after another, on one thread.
-#include "rt/idle.h"
+#include "rt/runtime/idle.h"
 
 #include <cstddef>
 #include <optional>

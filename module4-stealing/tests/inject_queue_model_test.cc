@@ -1,16 +1,16 @@
 // Every interleaving of those who bring tasks to the inject queue and those who take them, and of
 // an overflow with a thief. The ring has four slots here, and so an overflow sends three tasks.
-#include "rt/inject_queue.h"
+#include "rt/runtime/inject_queue.h"
 
 #include <cstddef>
 #include <string>
 #include <utility>
 
 #include "queue_model_parts.h"
-#include "rt/backlog.h"
-#include "rt/local_queue.h"
-#include "rt/overflow.h"
-#include "rt/task_fifo.h"
+#include "rt/runtime/backlog.h"
+#include "rt/runtime/local_queue.h"
+#include "rt/runtime/overflow.h"
+#include "rt/task/task_fifo.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
 
@@ -90,7 +90,7 @@ TEST(InjectQueueModel, TheSizeIsThatOfTheQueueAlsoInBatches) {
 }
 
 // One thread pushes, and then looks whether a worker sleeps. The worker says that it sleeps, and
-// then looks whether there is something. One of the two has to see the other. (rt/idle.h.)
+// then looks whether there is something. One of the two has to see the other. (rt/runtime/idle.h.)
 void nobody_sleeps_beside_a_task(bool as_batch) {
   Outcomes seen;
   check([&seen, as_batch] {

@@ -1,4 +1,4 @@
-#include "rt/inject_queue.h"
+#include "rt/runtime/inject_queue.h"
 
 #include <cstdint>
 #include <limits>
@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "queue_parts.h"
-#include "rt/backlog.h"
-#include "rt/local_queue.h"
-#include "rt/overflow.h"
-#include "rt/task_fifo.h"
+#include "rt/runtime/backlog.h"
+#include "rt/runtime/local_queue.h"
+#include "rt/runtime/overflow.h"
+#include "rt/task/task_fifo.h"
 #include "testkit/testkit.h"
 
 namespace {

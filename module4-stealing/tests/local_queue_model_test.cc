@@ -1,6 +1,6 @@
 // Every interleaving of the owner of a queue with a thief, and with a worker who goes to sleep. The
-// ring has four slots here. The thief is the test's own: rt/steal.h comes later.
-#include "rt/local_queue.h"
+// ring has four slots here. The thief is the test's own: rt/runtime/steal.h comes later.
+#include "rt/runtime/local_queue.h"
 
 #include <atomic>
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "queue_model_parts.h"
-#include "rt/task_fifo.h"
+#include "rt/task/task_fifo.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
 
@@ -110,7 +110,7 @@ TEST(LocalQueueModel, ABatchIsPublishedInOneStep) {
 }
 
 // One worker pushes, and then looks whether somebody sleeps. The other says that it sleeps, and
-// then looks whether there is something. One of the two has to see the other. (rt/idle.h.)
+// then looks whether there is something. One of the two has to see the other. (rt/runtime/idle.h.)
 void nobody_sleeps_beside_a_task(bool as_batch) {
   Outcomes seen;
   check([&seen, as_batch] {

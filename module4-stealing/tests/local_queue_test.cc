@@ -1,4 +1,4 @@
-#include "rt/local_queue.h"
+#include "rt/runtime/local_queue.h"
 
 #include <cstdint>
 #include <limits>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "queue_parts.h"
-#include "rt/task_fifo.h"
+#include "rt/task/task_fifo.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,5 +1,5 @@
 // Every interleaving of a worker that counts and of somebody who reads.
-#include "rt/metrics.h"
+#include "rt/runtime/metrics.h"
 
 #include <cstdint>
 #include <string>

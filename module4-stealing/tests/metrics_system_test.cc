@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "rt/block_on.h"
-#include "rt/future.h"
-#include "rt/metrics.h"
-#include "rt/runtime.h"
-#include "rt/spawn.h"
+#include "rt/future/future.h"
+#include "rt/runtime/block_on.h"
+#include "rt/runtime/metrics.h"
+#include "rt/runtime/runtime.h"
+#include "rt/task/spawn.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,5 +1,5 @@
 // The numbers alone: nothing runs here.
-#include "rt/metrics.h"
+#include "rt/runtime/metrics.h"
 
 #include <cstdint>
 

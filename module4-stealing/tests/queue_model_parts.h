@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "queue_parts.h"
-#include "rt/local_queue.h"
+#include "rt/runtime/local_queue.h"
 #include "testkit/model/model.h"
 
 namespace queue_parts {

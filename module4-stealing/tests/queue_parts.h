@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "rt/sync.h"
-#include "rt/task_fifo.h"
-#include "rt/task_header.h"
-#include "rt/task_ring.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/task_ring.h"
+#include "rt/task/task_fifo.h"
+#include "rt/task/task_header.h"
 #include "testkit/testkit.h"
 
 namespace queue_parts {
@@ -100,7 +100,8 @@ inline std::vector<int> numbers_of(rt::TaskFifo tasks) {
   return all;
 }
 
-// A thief as rt/task_ring.h has him. `most`: he takes no more than this; else the older half.
+// A thief as rt/runtime/task_ring.h has him. `most`: he takes no more than this; else the older
+// half.
 class Thief {
  public:
   explicit Thief(rt::TaskRing& ring) : ring_(ring) {}

@@ -1,7 +1,7 @@
-#include "rt/queue_test.h"
+#include "rt/exercise/queue_test.h"
 
-#include "rt/queue_suspects.h"
-#include "rt/test_bench.h"
+#include "rt/exercise/queue_suspects.h"
+#include "rt/exercise/test_bench.h"
 #include "testkit/suspects.h"
 #include "testkit/testkit.h"
 

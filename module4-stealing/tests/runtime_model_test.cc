@@ -5,15 +5,15 @@
 #include <optional>
 #include <utility>
 
-#include "rt/future.h"
-#include "rt/parker.h"
-#include "rt/spawn.h"
-#include "rt/stealing_scheduler.h"
-#include "rt/sync.h"
-#include "rt/task_cell.h"
-#include "rt/waker.h"
-#include "rt/worker_parks.h"
-#include "rt/worker_shared.h"
+#include "rt/future/future.h"
+#include "rt/future/waker.h"
+#include "rt/platform/parker.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/stealing_scheduler.h"
+#include "rt/runtime/worker_parks.h"
+#include "rt/runtime/worker_shared.h"
+#include "rt/task/spawn.h"
+#include "rt/task/task_cell.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
 

@@ -9,11 +9,11 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
-#include "rt/future.h"
-#include "rt/spawn.h"
-#include "rt/stealing_scheduler.h"
-#include "rt/task_cell.h"
-#include "rt/task_header.h"
+#include "rt/future/future.h"
+#include "rt/runtime/stealing_scheduler.h"
+#include "rt/task/spawn.h"
+#include "rt/task/task_cell.h"
+#include "rt/task/task_header.h"
 #include "testkit/fake_parks.h"
 #include "testkit/testkit.h"
 

@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "rt/future.h"
-#include "rt/stealing_scheduler.h"
-#include "rt/task_header.h"
-#include "rt/waker.h"
+#include "rt/future/future.h"
+#include "rt/future/waker.h"
+#include "rt/runtime/stealing_scheduler.h"
+#include "rt/task/task_header.h"
 #include "runtime_parts.h"
 #include "testkit/testkit.h"
 

@@ -1,14 +1,14 @@
 // Every interleaving of an owner and of those who steal. The ring has four slots here. What decides
 // is the scenario: with five tasks, and no slot that is used twice, a queue in which two thieves
 // steal at once passes.
-#include "rt/steal.h"
+#include "rt/runtime/steal.h"
 
 #include <cstdint>
 #include <string>
 #include <utility>
 
 #include "queue_model_parts.h"
-#include "rt/local_queue.h"
+#include "rt/runtime/local_queue.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
 

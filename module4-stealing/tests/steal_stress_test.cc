@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "queue_parts.h"
-#include "rt/local_queue.h"
-#include "rt/steal.h"
+#include "rt/runtime/local_queue.h"
+#include "rt/runtime/steal.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,6 +1,6 @@
 // Every interleaving of workers and of those who bring them tasks. A task that is left while a
 // worker sleeps is a deadlock: somebody waits for it.
-#include "rt/worker.h"
+#include "rt/runtime/worker.h"
 
 #include <array>
 #include <atomic>
@@ -9,11 +9,11 @@
 #include <memory>
 #include <utility>
 
-#include "rt/park.h"
-#include "rt/parker.h"
-#include "rt/poll.h"
-#include "rt/sync.h"
-#include "rt/worker_parks.h"
+#include "rt/future/poll.h"
+#include "rt/platform/park.h"
+#include "rt/platform/parker.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/worker_parks.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
 #include "worker_parts.h"

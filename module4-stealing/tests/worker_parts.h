@@ -11,15 +11,15 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "rt/future.h"
-#include "rt/park.h"
-#include "rt/spawn.h"
-#include "rt/sync.h"
-#include "rt/task_cell.h"
-#include "rt/task_header.h"
-#include "rt/worker.h"
-#include "rt/worker_parks.h"
-#include "rt/worker_shared.h"
+#include "rt/future/future.h"
+#include "rt/platform/park.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/worker.h"
+#include "rt/runtime/worker_parks.h"
+#include "rt/runtime/worker_shared.h"
+#include "rt/task/spawn.h"
+#include "rt/task/task_cell.h"
+#include "rt/task/task_header.h"
 
 namespace worker_parts {
 

@@ -1,6 +1,6 @@
 // Real threads, for ThreadSanitizer: workers, and tasks from everywhere at once. It counts, and
 // never measures a time. A task that is left while all workers sleep is a hang.
-#include "rt/worker.h"
+#include "rt/runtime/worker.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "rt/poll.h"
-#include "rt/worker_parks.h"
+#include "rt/future/poll.h"
+#include "rt/runtime/worker_parks.h"
 #include "testkit/testkit.h"
 #include "worker_parts.h"
 

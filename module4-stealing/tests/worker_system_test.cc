@@ -10,10 +10,10 @@
 #include <string>
 #include <utility>
 
-#include "rt/poll.h"
-#include "rt/stepped_workers.h"
-#include "rt/waker.h"
-#include "rt/worker.h"
+#include "rt/future/poll.h"
+#include "rt/future/waker.h"
+#include "rt/runtime/stepped_workers.h"
+#include "rt/runtime/worker.h"
 #include "testkit/testkit.h"
 #include "worker_parts.h"
 

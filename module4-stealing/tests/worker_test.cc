@@ -1,6 +1,6 @@
 // The loop of a worker, one step at a time. The Parks never sleep: a worker that has gone to sleep
 // is on the list of those who sleep until its next step.
-#include "rt/worker.h"
+#include "rt/runtime/worker.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "queue_parts.h"
-#include "rt/poll.h"
-#include "rt/task_ring.h"
-#include "rt/waker.h"
+#include "rt/future/poll.h"
+#include "rt/future/waker.h"
+#include "rt/runtime/task_ring.h"
 #include "testkit/fake_parks.h"
 #include "testkit/testkit.h"
 #include "worker_parts.h"

@@ -18,12 +18,12 @@
 #include <thread>
 #include <utility>
 
-#include "rt/arc_waker.h"
-#include "rt/block_on.h"
-#include "rt/context.h"
-#include "rt/mpsc.h"
-#include "rt/sync.h"
-#include "rt/waker.h"
+#include "rt/future/arc_waker.h"
+#include "rt/future/context.h"
+#include "rt/future/waker.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/block_on.h"
+#include "rt/sync/mpsc.h"
 
 namespace {
 

@@ -26,12 +26,12 @@
 
 #include "absl/time/time.h"
 #include "common/program.h"
-#include "rt/async.h"
-#include "rt/clock.h"
-#include "rt/mpsc.h"
-#include "rt/runtime.h"
-#include "rt/sleep.h"
-#include "rt/spawn.h"
+#include "rt/future/async.h"
+#include "rt/platform/clock.h"
+#include "rt/runtime/runtime.h"
+#include "rt/sync/mpsc.h"
+#include "rt/task/spawn.h"
+#include "rt/time/sleep.h"
 
 namespace {
 

@@ -23,13 +23,13 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "rt/arc_waker.h"
-#include "rt/clock.h"
-#include "rt/context.h"
-#include "rt/sync.h"
-#include "rt/timer_node.h"
-#include "rt/timer_wheel.h"
-#include "rt/timers.h"
+#include "rt/driver/timer_node.h"
+#include "rt/driver/timer_wheel.h"
+#include "rt/driver/timers.h"
+#include "rt/future/arc_waker.h"
+#include "rt/future/context.h"
+#include "rt/platform/clock.h"
+#include "rt/platform/sync.h"
 
 namespace {
 

@@ -155,7 +155,7 @@ function(course_flags flavour)
   endif()
   add_library(course_flags_${flavour} INTERFACE)
   if(flavour MATCHES "^model_?(.*)")
-    # The other world of rt/sync.h. Traces have a clock and locks of their own, so they are out.
+    # The other world of rt/platform/sync.h. Traces have a clock and locks of their own, so they are out.
     set(sanitize none)
     if(CMAKE_MATCH_1)
       set(sanitize "${CMAKE_MATCH_1}")
@@ -345,14 +345,14 @@ function(course_module)
 
   # What overlay.py read. A file that comes or goes makes the next build configure again.
   file(GLOB changed CONFIGURE_DEPENDS
-    "${COURSE_ROOT}/module*/include/rt/*.h" "${COURSE_ROOT}/module*/src/*.cc"
+    "${COURSE_ROOT}/module*/include/rt/*/*.h" "${COURSE_ROOT}/module*/src/*.cc"
     "${COURSE_ROOT}/module*/tests/*_test.cc" "${COURSE_ROOT}/module*/demo/*.cc"
-    "${COURSE_ROOT}/solutions/module*/include/rt/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc")
+    "${COURSE_ROOT}/solutions/module*/include/rt/*/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc")
   file(GLOB read CONFIGURE_DEPENDS
     "${COURSE_ROOT}/module*/exercises.toml" "${COURSE_ROOT}/solutions/mutants/*.toml")
   if(RT_MUTANTS)  # A mutant is an edit of the reference, made when CMake configures.
     file(GLOB references CONFIGURE_DEPENDS
-      "${COURSE_ROOT}/solutions/module*/include/rt/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc"
+      "${COURSE_ROOT}/solutions/module*/include/rt/*/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc"
       "${COURSE_ROOT}/module*/tests/*_test.cc")
     list(APPEND read ${references})
   endif()

@@ -298,7 +298,7 @@ def _inputs(root: Path) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for top in (root, root / "solutions"):
         for pattern in (
-            "module*/include/rt/*.h",
+            "module*/include/rt/*/*.h",
             "module*/src/*.cc",
             "module*/tests/*.cc",
             "module*/demo/*.cc",

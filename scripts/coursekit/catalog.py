@@ -272,9 +272,9 @@ def _load_exercise(data: Any, module: str, where: str) -> Exercise:
     if not files:
         raise CatalogError(f"{where}: files is empty, and a learner needs one to write in")
     for name in files:
-        if re.fullmatch(r"include/rt/\w+\.h|src/\w+\.cc", name) is None:
+        if re.fullmatch(r"include/rt/\w+/\w+\.h|src/\w+\.cc", name) is None:
             raise CatalogError(
-                f"{where}: file {name!r} is neither include/rt/NAME.h nor src/NAME.cc"
+                f"{where}: file {name!r} is neither include/rt/ROOM/NAME.h nor src/NAME.cc"
             )
     kind = data.get("kind", "code")
     if kind not in _KINDS:
@@ -330,7 +330,7 @@ def _check_together(catalog: Catalog) -> None:
                 f"{where}: exercise {slugs[exercise.slug]} has the slug {exercise.slug!r} too"
             )
         for file in exercise.files:
-            # A header's name alone is what others include, so it is unique in the whole course.
+            # A header is included as rt/ROOM/NAME.h, so that is unique in the whole course.
             name = file if file.endswith(".h") else f"{exercise.module}/{file}"
             if name in owners:
                 raise CatalogError(f"{where}: {file} already belongs to exercise {owners[name]}")

@@ -28,7 +28,7 @@ def _code_lines(text: str) -> Iterator[str]:
     return (
         raw.rstrip()
         for raw in text.splitlines()
-        if raw.strip() and raw.strip() != '#include "rt/todo.h"'
+        if raw.strip() and raw.strip() != '#include "rt/platform/todo.h"'
     )
 
 

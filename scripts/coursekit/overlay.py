@@ -2,7 +2,7 @@
 
 Checking an exercise uses the learner's files of that exercise; everything else comes from the
 reference or from the learner, as RT_PRIOR says. For every exercise this writes a folder of
-forwarding headers, `overlay/<slug>/rt/*.h`, which is first and alone in the include path of that
+forwarding headers, `overlay/<slug>/rt/ROOM/*.h`, which is first and alone in the include path of that
 exercise's tests, and for every module a file of CMake calls, `overlay/<module>.cmake`.
 
 Files are written only when they change, so configuring again rebuilds nothing.
@@ -39,7 +39,7 @@ class Pick:
 class Plan:
     """One include path: every rt header that may be seen, and every given or learner's .cc."""
 
-    headers: Mapping[str, Pick]  # by the name after rt/
+    headers: Mapping[str, Pick]  # by the name that others include
     sources: tuple[Pick, ...]
 
 
@@ -69,9 +69,10 @@ def plan(
         folder = catalog.root / earlier.name
         owned = {file: e for e in earlier.exercises for file in e.files}
         # A later module's given header or source takes the place of an earlier one's.
-        for path in sorted((folder / "include/rt").glob("*.h")):
-            if f"include/rt/{path.name}" not in owned:
-                headers[path.name] = Pick(path)
+        for path in sorted((folder / "include").glob("rt/*/*.h")):
+            name = path.relative_to(folder / "include").as_posix()
+            if f"include/{name}" not in owned:
+                headers[name] = Pick(path)
         for path in sorted((folder / "src").glob("*.cc")):
             if f"src/{path.name}" not in owned:
                 sources[path.name] = Pick(path)
@@ -80,11 +81,10 @@ def plan(
             pick = choose(catalog, exercise, file, choice)
             if pick.reset and _not_written_yet(catalog, exercise, file):
                 continue
-            name = Path(file).name
             if file.endswith(".h"):
-                headers[name] = pick
+                headers[file.removeprefix("include/")] = pick
             elif exercise in linked:
-                sources[name] = pick
+                sources[Path(file).name] = pick
     return Plan(headers, tuple(sources[name] for name in sorted(sources)))
 
 
@@ -146,7 +146,7 @@ class Writer:
 def write_plan(root: Path, writer: Writer, name: str, plan: Plan) -> tuple[Path, list[Path]]:
     """Writes the forwarding headers of one include path. Returns its folder and the sources to link."""
     for header, pick in plan.headers.items():
-        target = f"{name}/rt/{header}"
+        target = f"{name}/{header}"
         if pick.reset:
             writer.write(target, missing_text(root, pick))
         else:

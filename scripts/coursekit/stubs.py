@@ -24,7 +24,7 @@ _STUB = re.compile(r"[ \t]*// STUB:(?: (.*)|(\S.*)|)")
 _MARKER = re.compile(r"(BEGIN|END) SOLUTION|//\s*STUB:")
 _INCLUDE = re.compile(r'[ \t]*#[ \t]*include[ \t]*([<"].*)')
 
-_TODO_HEADER = '#include "rt/todo.h"'
+_TODO_HEADER = '#include "rt/platform/todo.h"'
 
 
 class StubError(CourseError):

@@ -1,7 +1,7 @@
 // The main of every test binary, and the sanitizers' options.
 //
-// Exit codes: 0 passed, 1 a test failed, 42 an exercise is not written (rt/todo.h), 43 a hang
-// (hang_watch.h), 44 a sanitizer's report; death by a signal is a crash.
+// Exit codes: 0 passed, 1 a test failed, 42 an exercise is not written (rt/platform/todo.h), 43 a
+// hang (hang_watch.h), 44 a sanitizer's report; death by a signal is a crash.
 //
 // The options stand here and not in the library: a sanitizer's runtime refers to these functions
 // weakly, and a weak reference does not pull a member out of a static library.

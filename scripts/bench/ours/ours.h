@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ours/started.h"
-#include "rt/runtime.h"
+#include "rt/runtime/runtime.h"
 
 namespace bench {
 

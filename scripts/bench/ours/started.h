@@ -18,13 +18,13 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "rt/context.h"
-#include "rt/coop.h"
-#include "rt/driver_handle.h"
-#include "rt/future.h"
-#include "rt/poll.h"
-#include "rt/socket_address.h"
-#include "rt/tcp.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/future/context.h"
+#include "rt/future/coop.h"
+#include "rt/future/future.h"
+#include "rt/future/poll.h"
+#include "rt/net/socket_address.h"
+#include "rt/net/tcp.h"
 
 namespace bench {
 

@@ -42,10 +42,11 @@ def _header_units(bench: Bench, choice: Choice, whose: str) -> Iterator[Unit]:
     last = bench.catalog.modules[-1]
     stubs = {bench.catalog.learner_file(e, f) for e in bench.catalog.exercises for f in e.files}
     for module in bench.modules:
-        for header in sorted((bench.root / module.name / "include/rt").glob("*.h")):
+        for header in sorted((bench.root / module.name / "include").glob("rt/*/*.h")):
             if choice == "learner" and header not in stubs:
                 continue
-            yield _header_unit(f"rt/{header.name}", whose, module)
+            name = header.relative_to(bench.root / module.name / "include").as_posix()
+            yield _header_unit(name, whose, module)
     if choice == "solutions":
         for header in sorted((bench.root / "scripts/testkit/include/testkit").rglob("*.h")):
             name = header.relative_to(bench.root / "scripts/testkit/include").as_posix()
@@ -91,7 +92,7 @@ _SNIPPET_PRAGMAS = "".join(
 def _snippet_units(bench: Bench) -> Iterator[Unit]:
     for module in bench.modules:
         seen = plan(bench.catalog, module, None, "solutions", "solutions").headers
-        includes = "".join(f'#include "rt/{name}"\n' for name in sorted(seen))
+        includes = "".join(f'#include "{name}"\n' for name in sorted(seen))
         head = f"{_SNIPPET_HEAD}{includes}{_SNIPPET_PRAGMAS}using namespace rt;  // NOLINT\n"
         for snippet in lessons.load(bench.root, module).snippets:
             place = f"{module.name}/README.md:{snippet.line}"

@@ -23,7 +23,7 @@ title = "Second"
 id = "1.1"
 slug = "alpha"
 title = "Alpha"
-files = ["include/rt/alpha.h"]
+files = ["include/rt/room/alpha.h"]
 points = 5
 minutes = 10
 
@@ -31,7 +31,7 @@ minutes = 10
 id = "1.2"
 slug = "beta"
 title = "Beta"
-files = ["include/rt/beta.h", "src/beta.cc"]
+files = ["include/rt/room/beta.h", "src/beta.cc"]
 needs = ["1.1"]
 points = 10
 minutes = 20
@@ -41,7 +41,7 @@ forbid = [{ pattern = 'sleep_for', hint = "Wait for the event." }]
 id = "1.10"
 slug = "gamma"
 title = "Gamma"
-files = ["include/rt/gamma.h"]
+files = ["include/rt/room/gamma.h"]
 needs = ["1.2", "0.1"]
 points = 10
 minutes = 20
@@ -63,12 +63,12 @@ def make(root: Path) -> Path:
     for whose, top in (("learner", root), ("solutions", root / "solutions")):
         write(top / "module0-first/src/ground.cc", source("ground", whose))
         write(top / "module1-second/src/beta.cc", source("beta_source", whose))
-        headers = top / "module1-second/include/rt"
+        headers = top / "module1-second/include/rt/room"
         write(headers / "alpha.h", header("alpha", whose))
         write(headers / "beta.h", header("beta", whose, "alpha", "given"))
         write(headers / "gamma.h", header("gamma", whose, "beta"))
-    write(root / "module0-first/include/rt/ground.h", "#pragma once\nconst char* ground();\n")
-    write(root / "module0-first/include/rt/given.h", header("given", "given"))
+    write(root / "module0-first/include/rt/room/ground.h", "#pragma once\nconst char* ground();\n")
+    write(root / "module0-first/include/rt/room/given.h", header("given", "given"))
     for module, test in (
         ("module0-first", "ground_test"),
         ("module1-second", "alpha_test"),
@@ -81,7 +81,7 @@ def make(root: Path) -> Path:
 
 
 def header(name: str, whose: str, *needs: str) -> str:
-    includes = "".join(f'#include "rt/{need}.h"\n' for need in needs)
+    includes = "".join(f'#include "rt/room/{need}.h"\n' for need in needs)
     return HEADER.format(includes=includes, name=name, whose=whose)
 
 

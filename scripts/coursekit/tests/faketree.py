@@ -95,8 +95,8 @@ Third hint of {slug}.
 EXERCISES = {
     "module0-problem": (("0.1", "blocking_echo", "An echo server", "src/blocking_echo.cc", ""),),
     "module1-executor": (
-        ("1.1", "countdown", "A countdown", "include/rt/countdown.h", ""),
-        ("1.2", "waker", "A waker", "include/rt/waker.h", '"1.1"'),
+        ("1.1", "countdown", "A countdown", "include/rt/future/countdown.h", ""),
+        ("1.2", "waker", "A waker", "include/rt/future/waker.h", '"1.1"'),
     ),
 }
 

@@ -28,7 +28,7 @@ def test_an_exercise_has_what_its_entry_says(course: Catalog) -> None:
     assert beta == course.exercise("beta")
     assert (beta.module, beta.headers, beta.sources) == (
         "module1-second",
-        ("include/rt/beta.h",),
+        ("include/rt/room/beta.h",),
         ("src/beta.cc",),
     )
     assert beta.forbid[0].hint == "Wait for the event."
@@ -108,7 +108,7 @@ def test_demos_that_share_a_name_get_their_modules_number(tmp_path: Path) -> Non
         ('needs = ["1.1"]', 'needs = ["1.2"]', "exercise 1.2 needs itself"),
         ('needs = ["1.1"]', 'needs = ["1.7"]', "1.2: needs 1.7, which does not exist"),
         ('needs = ["1.1"]', "needs = 1", "1.2: needs is not a list of texts"),
-        ('"src/beta.cc"', '"include/rt/alpha.h"', "alpha.h already belongs to exercise 1.1"),
+        ('"src/beta.cc"', '"include/rt/room/alpha.h"', "alpha.h already belongs to exercise 1.1"),
         ('"src/beta.cc"', '"../beta.cc"', "file '../beta.cc' is neither"),
         ("sleep_for", "(", "pattern '(' is no regex"),
         ("hint =", "hnt =", "forbid: hint is missing"),

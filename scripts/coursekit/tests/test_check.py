@@ -36,7 +36,7 @@ function(one target name)
     if(RT_PRIOR STREQUAL "mine" OR (other STREQUAL name AND NOT RT_SUBJECT STREQUAL "solutions"))
       set(from ${mine})
     endif()
-    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/overlay/${name}/rt/${other}.h CONTENT "#include \\"${from}/include/rt/${other}.h\\"\\n")
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/overlay/${name}/rt/room/${other}.h CONTENT "#include \\"${from}/include/rt/room/${other}.h\\"\\n")
   endforeach()
   target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/overlay/${name} ${CMAKE_SOURCE_DIR}/module1-x/given)
 endfunction()
@@ -73,7 +73,7 @@ title = "What is small?"
 id = "1.1"
 slug = "alpha"
 title = "The first letter"
-files = ["include/rt/alpha.h"]
+files = ["include/rt/room/alpha.h"]
 points = 10
 minutes = 5
 forbid = [{ pattern = '\\bgoto\\b', hint = "a loop says it better" }]
@@ -81,7 +81,7 @@ forbid = [{ pattern = '\\bgoto\\b', hint = "a loop says it better" }]
 id = "1.2"
 slug = "beta"
 title = "The second letter"
-files = ["include/rt/beta.h"]
+files = ["include/rt/room/beta.h"]
 needs = ["1.1"]
 points = 20
 minutes = 5
@@ -117,13 +117,13 @@ inline int run(int argc, char** argv, const char* suite, bool (*test)()) {
 
 ALPHA = '#pragma once\n#include "kit.h"\ninline int alpha() {\n  return 1;\n}\n'
 ALPHA_STUB = ALPHA.replace("return 1;", 'RT_TODO("1.1");')
-BETA = '#pragma once\n#include "rt/alpha.h"\ninline int beta() {\n  return alpha() + 1;\n}\n'
+BETA = '#pragma once\n#include "rt/room/alpha.h"\ninline int beta() {\n  return alpha() + 1;\n}\n'
 BETA_STUB = BETA.replace("return alpha() + 1;", 'RT_TODO("1.2");')
 
 
 def test_source(name: str, suite: str, expected: int) -> str:
     return (
-        f'#include "kit.h"\n#include "rt/{name}.h"\n'
+        f'#include "kit.h"\n#include "rt/room/{name}.h"\n'
         f"// Bug it is here for: {name} off by one.\nTEST({suite}, Works)\n"
         f'int main(int c, char** v) {{ return run(c, v, "{suite}", [] {{ return {name}() == {expected}; }}); }}\n'
     )
@@ -137,7 +137,7 @@ class Tree:
     root: Path
 
     def learner(self, name: str) -> Path:
-        return self.root / "module1-x/include/rt" / f"{name}.h"
+        return self.root / "module1-x/include/rt/room" / f"{name}.h"
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "XDG_CACHE_HOME": str(self.root.parent / "cache")}
@@ -165,9 +165,9 @@ class Tree:
 def built_tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     root = tmp_path_factory.mktemp("a place") / "my course"
     module = root / "module1-x"
-    for folder in ("include/rt", "tests", "given"):
+    for folder in ("include/rt/room", "tests", "given"):
         (module / folder).mkdir(parents=True)
-    (root / "solutions/module1-x/include/rt").mkdir(parents=True)
+    (root / "solutions/module1-x/include/rt/room").mkdir(parents=True)
     (root / "CMakeLists.txt").write_text(CMAKE)
     (root / "CMakePresets.json").write_text(json.dumps(PRESETS))
     (module / "exercises.toml").write_text(EXERCISES)
@@ -176,7 +176,7 @@ def built_tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     (module / "tests/beta_test.cc").write_text(test_source("beta", "Beta", 2))
     (module / "tests/beta_stress_test.cc").write_text(test_source("beta", "BetaStress", 2))
     for name, text in (("alpha", ALPHA), ("beta", BETA)):
-        (root / f"solutions/module1-x/include/rt/{name}.h").write_text(text)
+        (root / f"solutions/module1-x/include/rt/room/{name}.h").write_text(text)
     shutil.copytree(
         COURSEKIT, root / "scripts/coursekit", ignore=shutil.ignore_patterns("tests", "__pycache__")
     )
@@ -200,7 +200,7 @@ def test_a_first_check_says_what_to_read_and_to_write(tree: Tree) -> None:
     assert answer.returncode == 1
     assert "1.1" in answer.stdout and "not written yet" in answer.stdout
     assert "scripts/course lesson 1.1" in answer.stdout
-    assert "module1-x/include/rt/alpha.h:4" in answer.stdout
+    assert "module1-x/include/rt/room/alpha.h:4" in answer.stdout
     assert "1.2" not in answer.stdout
     assert "\x1b" not in answer.stdout + answer.stderr
 
@@ -279,10 +279,10 @@ def test_a_syntax_error_breaks_its_own_exercise_only(tree: Tree) -> None:
     assert tree.states("all") == {"1.1": "broken", "1.2": "todo"}
     answer = tree.run("check", "1.1")
     assert answer.returncode == 1
-    assert "module1-x/include/rt/alpha.h:4" in answer.stdout
+    assert "module1-x/include/rt/room/alpha.h:4" in answer.stdout
     assert "expected" in answer.stdout
     message = json.loads(tree.run("check", "1.1", "--json").stdout)["exercises"][0]["message"]
-    assert message.startswith("module1-x/include/rt/alpha.h:4: expected")
+    assert message.startswith("module1-x/include/rt/room/alpha.h:4: expected")
 
 
 def test_on_ones_own_code_a_broken_need_blocks(tree: Tree) -> None:
@@ -349,7 +349,7 @@ def test_forbidden_words_fail_with_their_hint(tree: Tree) -> None:
     answer = tree.run("check", "1.1")
     assert answer.returncode == 1
     assert "A loop says it better." in answer.stdout
-    assert "module1-x/include/rt/alpha.h:4" in answer.stdout
+    assert "module1-x/include/rt/room/alpha.h:4" in answer.stdout
 
 
 def test_files_that_are_no_source_files(tree: Tree) -> None:

@@ -57,7 +57,7 @@ def test_the_whole_course_configures_by_preset(root: Path) -> None:
 
 
 def test_a_module_configures_alone_with_a_file_deleted(root: Path) -> None:
-    (root / "module1-second/include/rt/beta.h").unlink()
+    (root / "module1-second/include/rt/room/beta.h").unlink()
     configured = cmake(root, "-S", "module1-second", "-B", "build", "-G", "Ninja")
     assert configured.returncode == 0, configured.stderr
     found = targets(root / "build")

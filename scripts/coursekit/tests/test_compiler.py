@@ -12,17 +12,17 @@ NINJA = """\
 [1/4] Building CXX object module1/CMakeFiles/waker_test.dir/tests/waker_test.cc.o
 FAILED: module1/CMakeFiles/waker_test.dir/tests/waker_test.cc.o
 /usr/bin/c++ -I/x -o waker_test.cc.o -c waker_test.cc
-In file included from /b/overlay/waker/rt/waker.h:2,
+In file included from /b/overlay/waker/rt/future/waker.h:2,
                  from /c/module1/tests/waker_test.cc:3:
-/c/module1/include/rt/waker.h:31:2: error: expected ‘;’ after class definition
+/c/module1/include/rt/future/waker.h:31:2: error: expected ‘;’ after class definition
    31 | }
       |  ^
       |  ;
-/c/module1/include/rt/waker.h:40:9: error: ‘Foo’ does not name a type
+/c/module1/include/rt/future/waker.h:40:9: error: ‘Foo’ does not name a type
    40 |         Foo x;
       |         ^~~
 [2/4] Building CXX object module1/CMakeFiles/timer_test.dir/tests/timer_test.cc.o
-/c/module1/include/rt/timer.h:9:7: warning: unused variable ‘i’ [-Wunused-variable]
+/c/module1/include/rt/room/timer.h:9:7: warning: unused variable ‘i’ [-Wunused-variable]
     9 |   int i;
       |       ^
 [3/4] Linking CXX executable bin/timer_test
@@ -56,25 +56,25 @@ def test_ninjas_own_error() -> None:
 
 def test_the_first_error_with_its_place_and_source() -> None:
     error = first_error([edge for edge in read(NINJA)[0].edges if edge.failed])
-    assert (error.file, error.line, error.column) == ("/c/module1/include/rt/waker.h", 31, 2)
+    assert (error.file, error.line, error.column) == ("/c/module1/include/rt/future/waker.h", 31, 2)
     assert error.message == "expected ‘;’ after class definition"
     assert error.excerpt == ("   31 | }", "      |  ^")
 
 
 def test_warnings_are_found_too() -> None:
     (warning,) = [w for edge in read(NINJA)[0].edges for w in diagnostics(edge.text, "warning")]
-    assert (warning.file, warning.line) == ("/c/module1/include/rt/timer.h", 9)
+    assert (warning.file, warning.line) == ("/c/module1/include/rt/room/timer.h", 9)
 
 
 def test_an_error_in_given_code_names_the_way_through_the_learners_file() -> None:
     text = """\
-/c/module1/include/rt/poll.h: In instantiation of ‘class rt::Poll<int&>’:
-/c/module1/include/rt/mine.h:12:20:   required from ‘int f()’
-/c/module1/include/rt/poll.h:20:5: error: static assertion failed: Poll holds values
+/c/module1/include/rt/future/poll.h: In instantiation of ‘class rt::Poll<int&>’:
+/c/module1/include/rt/room/mine.h:12:20:   required from ‘int f()’
+/c/module1/include/rt/future/poll.h:20:5: error: static assertion failed: Poll holds values
    20 |     static_assert(false);
 """
     error = first_error([Edge("x", ("x.o",), text)])
-    assert "/c/module1/include/rt/mine.h:12" in error.context
+    assert "/c/module1/include/rt/room/mine.h:12" in error.context
 
 
 def test_clang_and_paths_with_spaces() -> None:

@@ -10,7 +10,7 @@ from coursekit import crashes
 from coursekit.crashes import Frame
 
 ROOT = Path("/my course")
-OWN = ("module1/include/rt/async.h",)
+OWN = ("module1/include/rt/future/async.h",)
 
 
 def told(output: str, own: tuple[str, ...] = OWN) -> list[str]:
@@ -24,7 +24,7 @@ DOUBLE = """\
 =================================================================
 ==77==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000010 at pc 0x55 bp 0x7f sp 0x7f
 READ of size 4 at 0x602000000010 thread T0
-    #0 0x5555 in rt::Async<int>::was_polled() const /my course/module1/include/rt/async.h:31
+    #0 0x5555 in rt::Async<int>::was_polled() const /my course/module1/include/rt/future/async.h:31
     #1 0x5556 in std::function<void ()>::operator()() const /usr/include/c++/12/functional:9
     #2 0x5557 in TestBody /my course/module1/tests/async_test.cc:12
     #3 0x5558 in main /my course/scripts/testkit/main.cc:99
@@ -34,8 +34,8 @@ freed by thread T0 here:
     #1 0x5559 in coro /my course/module1/tests/async_test.cc:129
     #2 0x5559 in coro /my course/module1/tests/async_test.cc:126
     #3 0x5559 in helper(int) /my course/module1/tests/async_test.cc:10
-    #4 0x5559 in int rt::detail::finish<int>(std::coroutine_handle<rt::detail::Promise<int> >) /my course/module1/include/rt/async.h:273
-SUMMARY: AddressSanitizer: heap-use-after-free /my course/module1/include/rt/async.h:31 in x
+    #4 0x5559 in int rt::detail::finish<int>(std::coroutine_handle<rt::detail::Promise<int> >) /my course/module1/include/rt/future/async.h:273
+SUMMARY: AddressSanitizer: heap-use-after-free /my course/module1/include/rt/future/async.h:31 in x
 ==77==ABORTING
 
 The steps so far:
@@ -49,12 +49,12 @@ def test_the_learners_own_line_is_always_shown() -> None:
     assert told(DOUBLE) == [
         "Memory is used that was freed before. (AddressSanitizer: heap-use-after-free)",
         "READ of size 4",
-        "module1/include/rt/async.h:31  in Async<…>::was_polled()",
+        "module1/include/rt/future/async.h:31  in Async<…>::was_polled()",
         "module1/tests/async_test.cc:12  in the test",
         "freed here",
         "module1/tests/async_test.cc:129  in coro",
         "module1/tests/async_test.cc:10  in helper(…)",
-        "module1/include/rt/async.h:273  in finish<…>(…)",
+        "module1/include/rt/future/async.h:273  in finish<…>(…)",
     ]
     crash = crashes.read(DOUBLE, ROOT)
     assert crash is not None
@@ -102,14 +102,14 @@ def overflow(middle: str) -> str:
 
 
 def test_a_stack_that_is_full_names_the_calls_that_nest() -> None:
-    middle = "rt::detail::Child<int>::await_suspend(int) /my course/module1/include/rt/async.h:340"
+    middle = "rt::detail::Child<int>::await_suspend(int) /my course/module1/include/rt/future/async.h:340"
     lines = told(overflow(middle))
     assert lines[0].startswith(
         "The stack is full, because the calls nest: Child<…>::await_suspend(…) calls chain calls "
         "Child<…>::await_suspend(…), and so on."
     )
     assert lines[1:] == [
-        "module1/include/rt/async.h:340  in Child<…>::await_suspend(…)",
+        "module1/include/rt/future/async.h:340  in Child<…>::await_suspend(…)",
         "module1/tests/async_test.cc:859  in chain",
     ]
 
@@ -161,15 +161,15 @@ def test_a_null_pointer_is_called_one() -> None:
 ==9==ERROR: AddressSanitizer: SEGV on unknown address 0x000000000000 (pc 0x55 bp 0x7f sp 0x7f T0)
 ==9==The signal is caused by a READ memory access.
 ==9==Hint: address points to the zero page.
-    #0 0x5 in rt::Context::waker() const /my course/module1/include/rt/context.h:26
-    #1 0x5 in await_ready /my course/module1/include/rt/async.h:153
+    #0 0x5 in rt::Context::waker() const /my course/module1/include/rt/future/context.h:26
+    #1 0x5 in await_ready /my course/module1/include/rt/future/async.h:153
     #2 0x5 in TestBody /my course/module1/tests/async_test.cc:186
-SUMMARY: AddressSanitizer: SEGV /my course/module1/include/rt/context.h:26 in rt::Context::waker()
+SUMMARY: AddressSanitizer: SEGV /my course/module1/include/rt/future/context.h:26 in rt::Context::waker()
 """
     assert told(text) == [
         "A null pointer is used. (AddressSanitizer: SEGV)",
-        "module1/include/rt/context.h:26  in Context::waker()",
-        "module1/include/rt/async.h:153  in await_ready",
+        "module1/include/rt/future/context.h:26  in Context::waker()",
+        "module1/include/rt/future/async.h:153  in await_ready",
         "module1/tests/async_test.cc:186  in the test",
     ]
 
@@ -195,13 +195,13 @@ SUMMARY: ThreadSanitizer: data race /my course/a.h:3 in rt::set(int)
 
 def test_undefined_behaviour() -> None:
     text = """\
-/my course/module1/include/rt/async.h:7:12: runtime error: signed integer overflow: 1 + 2
-    #0 0x5 in rt::f(int) /my course/module1/include/rt/async.h:7
+/my course/module1/include/rt/future/async.h:7:12: runtime error: signed integer overflow: 1 + 2
+    #0 0x5 in rt::f(int) /my course/module1/include/rt/future/async.h:7
     #1 0x5 in TestBody /my course/module1/tests/async_test.cc:4
 SUMMARY: UndefinedBehaviorSanitizer: undefined-behavior x
 """
     assert told(text)[1:] == [
-        "module1/include/rt/async.h:7  in f(…)",
+        "module1/include/rt/future/async.h:7  in f(…)",
         "module1/tests/async_test.cc:4  in the test",
     ]
 
@@ -222,7 +222,7 @@ The thread was
   in Through::poll()
        module1/tests/async_test.cc:85
      rt::Async<…>::poll(…)
-       module1/include/rt/async.h:170
+       module1/include/rt/future/async.h:170
 """
 
 
@@ -232,9 +232,9 @@ def test_the_kits_own_report_is_shown_whole() -> None:
         "/usr/include/c++/12/optional:484: Assertion 'this->_M_is_engaged()' failed.",
         "It was ended by std::terminate.",
     ]
-    assert "  1. door jams" in lines and lines[-1] == "       module1/include/rt/async.h:170"
+    assert "  1. door jams" in lines and lines[-1] == "       module1/include/rt/future/async.h:170"
     assert "  1. door jams" not in crashes.kit_report(KIT, after=1)
-    assert crashes.kit_place(KIT, OWN) == "module1/include/rt/async.h:170"
+    assert crashes.kit_place(KIT, OWN) == "module1/include/rt/future/async.h:170"
     assert crashes.terminated(KIT) == (
         "ended by std::terminate. Nobody caught an exception of type std::runtime_error: "
         "door is jammed"

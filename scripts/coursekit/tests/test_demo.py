@@ -75,7 +75,7 @@ def test_it_runs_on_the_learners_code_with_arguments(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    faketree.solve(checkout.root, "module1-executor", "include/rt/countdown.h")
+    faketree.solve(checkout.root, "module1-executor", "include/rt/future/countdown.h")
     builder = Builder(monkeypatch, 'printf "%s|" "$@"')
     status, out, _ = run(capfd, name, "-n", "5", "two words", "--fast=1")
     assert status == 0 and builder.presets == ["whole"] and out == "-n|5|two words|--fast=1|"
@@ -93,7 +93,7 @@ def test_solutions_may_stand_anywhere(
 def test_what_is_not_written_is_named(
     checkout: Checkout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faketree.solve(checkout.root, "module1-executor", "include/rt/countdown.h")
+    faketree.solve(checkout.root, "module1-executor", "include/rt/future/countdown.h")
     Builder(monkeypatch, 'echo "exercise 1.2 is not written yet" >&2; exit 42')
     status, _, err = run(capfd, "hello_future")
     assert (
@@ -125,13 +125,13 @@ def test_a_bad_end_is_said(
 def test_a_compile_error_is_shown(
     checkout: Checkout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faketree.solve(checkout.root, "module1-executor", "include/rt/countdown.h")
-    file = checkout.root / "module1-executor/include/rt/waker.h"
+    faketree.solve(checkout.root, "module1-executor", "include/rt/future/countdown.h")
+    file = checkout.root / "module1-executor/include/rt/future/waker.h"
     Builder(monkeypatch, "", Diagnostic(str(file), 3, 1, "expected ';'", ("int a",)))
     status, _, err = run(capfd, "hello_future")
     assert (
         status == 1
-        and "module1-executor/include/rt/waker.h:3: expected ';'" in err
+        and "module1-executor/include/rt/future/waker.h:3: expected ';'" in err
         and "int a" in err
     )
 

@@ -11,7 +11,7 @@ from coursekit import cli, diffs, progress, report
 from coursekit.paths import Checkout
 from coursekit.tests import faketree
 
-FILE = "module1-executor/include/rt/countdown.h"
+FILE = "module1-executor/include/rt/future/countdown.h"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_once_passed_it_stays_open(checkout: Checkout, capsys: pytest.CaptureFix
     status, out, _ = run(capsys, "1.1")
     assert status == 0
     assert [row for row in out.splitlines() if " - " in row[:7]] == [
-        '   4 - #include "rt/todo.h"',
+        '   4 - #include "rt/platform/todo.h"',
         "   7 -   return 40 + 2;",
     ] or ("-   return 40 + 2;" in out and "+   return 42;" in out)
     assert "BEGIN SOLUTION" not in out and "NOTES.md says why" in out

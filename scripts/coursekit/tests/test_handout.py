@@ -81,9 +81,9 @@ def test_a_class_gets_lessons_stubs_tests_and_tools(
     checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     faketree.solve(
-        checkout.root, "module1-executor", "include/rt/countdown.h"
+        checkout.root, "module1-executor", "include/rt/future/countdown.h"
     )  # the instructor tried it out
-    (checkout.root / "module1-executor/include/rt/waker.h").unlink()
+    (checkout.root / "module1-executor/include/rt/future/waker.h").unlink()
     target = tmp_path / "for the class"
     status, out, _ = run(capsys, str(target))
     assert status == 0
@@ -104,8 +104,8 @@ def test_a_class_gets_lessons_stubs_tests_and_tools(
         "module1-executor/README.md",
         "module1-executor/CMakeLists.txt",
         "module1-executor/exercises.toml",
-        "module1-executor/include/rt/countdown.h",
-        "module1-executor/include/rt/waker.h",
+        "module1-executor/include/rt/future/countdown.h",
+        "module1-executor/include/rt/future/waker.h",
         "module1-executor/tests/countdown_test.cc",
         "module1-executor/tests/waker_test.cc",
         "module1-executor/demo/hello_future.cc",
@@ -169,9 +169,11 @@ def test_with_git_only_what_it_knows_is_handed_out(
 ) -> None:
     subprocess.run(["git", "init", "-q"], cwd=checkout.root, check=True)
     subprocess.run(["git", "add", "-A"], cwd=checkout.root, check=True)
-    (checkout.root / "module1-executor/include/rt/my_solution.h").write_text("secret", "utf-8")
+    (checkout.root / "module1-executor/include/rt/future/my_solution.h").write_text(
+        "secret", "utf-8"
+    )
     _, out, _ = run(capsys, str(tmp_path / "h"))
-    assert "module1-executor/include/rt/my_solution.h" not in names(tmp_path / "h")
+    assert "module1-executor/include/rt/future/my_solution.h" not in names(tmp_path / "h")
     assert "my_solution.h" in out and "git add" in out
 
 
@@ -202,7 +204,7 @@ def test_an_empty_folder_is_filled(
 def test_a_broken_reference_makes_no_handout(
     checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    (checkout.root / "solutions/module1-executor/include/rt/waker.h").write_text(
+    (checkout.root / "solutions/module1-executor/include/rt/future/waker.h").write_text(
         "int open;\n", "utf-8"
     )
     status, _, err = run(capsys, str(tmp_path / "h"))
@@ -218,8 +220,8 @@ def test_a_marked_solution_is_never_handed_out(
     checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     shutil.copy(
-        checkout.root / "solutions/module1-executor/include/rt/waker.h",
-        checkout.root / "module1-executor/include/rt/given.h",
+        checkout.root / "solutions/module1-executor/include/rt/future/waker.h",
+        checkout.root / "module1-executor/include/rt/future/given.h",
     )
     status, _, err = run(capsys, str(tmp_path / "h"))
     assert (

@@ -63,7 +63,7 @@ def test_a_handout_points_to_the_instructor(
     checkout: Checkout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     progress.update(checkout, {"1.1": {"hints": 3}})
-    (checkout.root / "solutions/module1-executor/include/rt/countdown.h").unlink()
+    (checkout.root / "solutions/module1-executor/include/rt/future/countdown.h").unlink()
     _, out, _ = run(capsys, "1.1")
     assert "--spoil" not in out and "instructor" in out
 

@@ -101,7 +101,11 @@ def test_length_counts_only_what_is_read_from_end_to_end() -> None:
             "a second section for exercise 1.1",
         ),
         ("**What must hold**", "What must hold", "**What must hold** is missing"),
-        ("`include/rt/waker.h`", "`include/rt/wake.h`", "it does not name include/rt/waker.h"),
+        (
+            "`include/rt/future/waker.h`",
+            "`include/rt/room/wake.h`",
+            "it does not name include/rt/future/waker.h",
+        ),
         (
             "`scripts/course check 1.2`",
             "`course check 1.2`",
@@ -192,7 +196,7 @@ def test_without_an_id_it_follows_the_learner(
     checkout = paths.find_checkout()
     for module, file, number in (
         ("module0-problem", "src/blocking_echo.cc", "0.1"),
-        (MODULE, "include/rt/countdown.h", "1.1"),
+        (MODULE, "include/rt/future/countdown.h", "1.1"),
     ):
         faketree.solve(root, module, file)
         progress.record_states(checkout, {number: "pass"})
@@ -200,7 +204,7 @@ def test_without_an_id_it_follows_the_learner(
     assert (
         out.startswith("\nExercise 1.2: A waker") or "Exercise 1.2: A waker" in out.splitlines()[:2]
     )
-    faketree.solve(root, MODULE, "include/rt/waker.h")
+    faketree.solve(root, MODULE, "include/rt/future/waker.h")
     progress.record_states(checkout, {"1.2": "pass"})
     _, out, _ = run(capsys, "lesson")
     assert "Every exercise is done" in out and "scripts/course lesson module1" in out

@@ -13,7 +13,7 @@ from coursekit.tests import fake_course
 MUTANT = """[[mutant]]
 name = "beta-says-other"
 exercise = "1.2"
-file = "include/rt/beta.h"
+file = "include/rt/room/beta.h"
 find = 'return "solutions"'
 replace = 'return "mutant"'
 why = "It is easy to say the wrong thing."
@@ -50,7 +50,7 @@ def test_a_module_without_a_file_has_none(root: Path) -> None:
         (
             "find = 'return \"solutions\"'",
             "find = 'gone'",
-            "is not in solutions/module1-second/include/rt/beta.h",
+            "is not in solutions/module1-second/include/rt/room/beta.h",
         ),
         ("find = 'return \"solutions\"'", "find = 'include'", "2 times"),
     ],
@@ -78,7 +78,7 @@ def test_a_find_text_must_occur_once(root: Path, old: str, new: str, says: str) 
         (
             "beta.h",
             "alpha.h",
-            "is not a file of exercise 1.2 (it has include/rt/beta.h, src/beta.cc)",
+            "is not a file of exercise 1.2 (it has include/rt/room/beta.h, src/beta.cc)",
         ),
         ("find = 'return \"solutions\"'", "find = ''", "find is empty"),
         ("replace = 'return \"mutant\"'", "replace = 'return \"solutions\"'", "are the same"),
@@ -113,10 +113,10 @@ def test_the_build_gets_a_target_for_each_test(root: Path, tmp_path: Path) -> No
     for test in ("beta_test", "beta_stress_test"):
         assert f"mutant_beta-says-other__{test}" in calls
     folder = tmp_path / "out/mutant-beta-says-other"
-    assert "mutated/beta.h" in (folder / "rt/beta.h").read_text()
+    assert "mutated/beta.h" in (folder / "rt/room/beta.h").read_text()
     assert '"mutant"' in (folder / "mutated/beta.h").read_text()
     # All else is the reference, whoever's code is tested otherwise.
-    assert "/solutions/" in (folder / "rt/alpha.h").read_text()
+    assert "/solutions/" in (folder / "rt/room/alpha.h").read_text()
 
 
 def test_the_test_that_a_mutant_names_is_built_alone(root: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from coursekit.tests import fake_course
 ROOT = Path(__file__).resolve().parents[3]
 
 PRINT = """#include <cstdio>
-#include "rt/gamma.h"
+#include "rt/room/gamma.h"
 int main() { std::printf("%s %s %s %s", given(), alpha(), beta(), gamma()); }
 """
 
@@ -103,15 +103,15 @@ def test_given_sources_are_linked_by_all(root: Path) -> None:
 
 def test_an_earlier_module_does_not_see_a_later_one(root: Path) -> None:
     out = write(root, module="module0")
-    assert sorted(p.name for p in (out / "ground/rt").iterdir()) == ["given.h", "ground.h"]
+    assert sorted(p.name for p in (out / "ground/rt/room").iterdir()) == ["given.h", "ground.h"]
 
 
 def test_a_later_given_header_takes_the_place_of_an_earlier_one(root: Path) -> None:
     fake_course.write(
-        root / "module1-second/include/rt/given.h", fake_course.header("given", "later")
+        root / "module1-second/include/rt/room/given.h", fake_course.header("given", "later")
     )
     assert run(write(root) / "gamma", PRINT).startswith("later ")
-    assert "module0-first" in (write(root, module="module0") / "ground/rt/given.h").read_text()
+    assert "module0-first" in (write(root, module="module0") / "ground/rt/room/given.h").read_text()
 
 
 def test_a_handout_without_solutions_uses_the_learners_files(root: Path) -> None:
@@ -120,20 +120,20 @@ def test_a_handout_without_solutions_uses_the_learners_files(root: Path) -> None
 
 
 def test_a_syntax_error_names_the_learners_own_path(root: Path) -> None:
-    mine = root / "module1-second/include/rt/beta.h"
+    mine = root / "module1-second/include/rt/room/beta.h"
     mine.write_text(mine.read_text() + "int f( {\n")
     failed = compile_with(write(root) / "beta", PRINT)
     assert f"{mine}:5:" in failed.stderr
     assert run(write(root) / "gamma", PRINT), "the exercise alone is broken"
 
 
-@pytest.mark.parametrize("file", ["include/rt/beta.h", "src/beta.cc"])
+@pytest.mark.parametrize("file", ["include/rt/room/beta.h", "src/beta.cc"])
 def test_a_missing_learners_file_fails_the_build_and_says_what_to_do(root: Path, file: str) -> None:
     mine = root / "module1-second" / file
     mine.unlink()
     out = write(root)
     sources = [out.parent / s for s in linked(out, "beta_test")[1:]]
-    failed = compile_with(out / "beta", '#include "rt/beta.h"\nint main() {}\n', *sources)
+    failed = compile_with(out / "beta", '#include "rt/room/beta.h"\nint main() {}\n', *sources)
     first = next(line for line in failed.stderr.splitlines() if "error:" in line)
     assert first.startswith(str(mine))
     assert f"module1-second/{file} is missing. scripts/course reset 1.2 brings it back." in first
@@ -154,10 +154,12 @@ def test_a_file_that_comes_back_is_used_again(root: Path) -> None:
 def test_an_exercise_that_nobody_wrote_yet_is_left_out(root: Path) -> None:
     (root / "module1-second/tests/alpha_test.cc").unlink()
     for top in (root, root / "solutions"):
-        (top / "module1-second/include/rt/gamma.h").unlink()
+        (top / "module1-second/include/rt/room/gamma.h").unlink()
     calls = (write(root) / "module1-second.cmake").read_text()
     assert "exercise 1.1 is left out: module1-second/tests/alpha_test.cc does not exist" in calls
-    assert "exercise 1.10 is left out: module1-second/include/rt/gamma.h does not exist" in calls
+    assert (
+        "exercise 1.10 is left out: module1-second/include/rt/room/gamma.h does not exist" in calls
+    )
     assert "beta_test" in calls
 
 
@@ -169,13 +171,13 @@ def test_writing_again_touches_nothing(root: Path) -> None:
 
 
 def test_a_header_that_went_away_is_not_forwarded(root: Path) -> None:
-    extra = root / "module0-first/include/rt/extra.h"
+    extra = root / "module0-first/include/rt/room/extra.h"
     fake_course.write(extra, "")
     out = write(root)
-    assert (out / "beta/rt/extra.h").is_file()
+    assert (out / "beta/rt/room/extra.h").is_file()
     extra.unlink()
     write(root)
-    assert not (out / "beta/rt/extra.h").exists()
+    assert not (out / "beta/rt/room/extra.h").exists()
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ FIRST, SECOND, STAR, LAST = (
 ROOT = Path("/my course")
 CHECKOUT = Checkout(ROOT, ROOT / ".course", ROOT / "build", read_only=False)
 CATALOG = Catalog(ROOT, (Module("module1-executor", 1, "Who?", (FIRST, SECOND, STAR, LAST)),))
-FILES = ("module1-executor/include/rt/waker.h",)
+FILES = ("module1-executor/include/rt/future/waker.h",)
 
 
 def shown(*results: Result, look: Look = Look(), following: Exercise | None = None) -> str:
@@ -172,7 +172,7 @@ def test_each_failed_test_says_which_bug_it_is_here_for() -> None:
 
 def test_an_error_outside_of_the_learners_file_names_the_way_to_it() -> None:
     error = Diagnostic(
-        "/my course/module1-executor/include/rt/poll.h",
+        "/my course/module1-executor/include/rt/future/poll.h",
         20,
         5,
         "static assertion failed",
@@ -180,8 +180,8 @@ def test_an_error_outside_of_the_learners_file_names_the_way_to_it() -> None:
         ("/my course/" + FILES[0] + ":12",),
     )
     answer = shown(Result(FIRST, "broken", FILES, "", error=error))
-    assert "module1-executor/include/rt/poll.h:20:5" in answer
-    assert "on the way from module1-executor/include/rt/waker.h:12" in answer
+    assert "module1-executor/include/rt/future/poll.h:20:5" in answer
+    assert "on the way from module1-executor/include/rt/future/waker.h:12" in answer
 
 
 def test_a_missing_definition_is_explained() -> None:

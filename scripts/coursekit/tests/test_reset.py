@@ -15,7 +15,7 @@ from coursekit import backups, cli, pristine, progress
 from coursekit.paths import Checkout
 from coursekit.tests import faketree
 
-FILE = "module1-executor/include/rt/countdown.h"
+FILE = "module1-executor/include/rt/future/countdown.h"
 
 
 @pytest.fixture

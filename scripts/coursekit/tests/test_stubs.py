@@ -20,7 +20,7 @@ def region(*lines: str, indent: str = "  ") -> str:
 
 def body(text: str) -> str:
     """The stub without what the generator adds above it."""
-    return text.split('#include "rt/todo.h"\n', 1)[-1]
+    return text.split('#include "rt/platform/todo.h"\n', 1)[-1]
 
 
 def test_a_region_becomes_a_todo_at_the_markers_indent() -> None:
@@ -55,7 +55,7 @@ def test_an_empty_stub_line_among_others_is_a_blank_line() -> None:
 
 def test_a_stub_line_may_use_the_todo_itself() -> None:
     stub = derive("{\n" + region('  // STUB: if (x) RT_TODO("1.6");') + "}\n", "1.6")
-    assert stub == '#include "rt/todo.h"\n\n{\n  if (x) RT_TODO("1.6");\n}\n'
+    assert stub == '#include "rt/platform/todo.h"\n\n{\n  if (x) RT_TODO("1.6");\n}\n'
 
 
 def test_several_regions() -> None:
@@ -92,16 +92,16 @@ def test_what_is_refused(text: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("above", "result"),
     [
-        ("#pragma once\n\nint a;\n", '#pragma once\n\n#include "rt/todo.h"\n\nint a;\n'),
+        ("#pragma once\n\nint a;\n", '#pragma once\n\n#include "rt/platform/todo.h"\n\nint a;\n'),
         (
-            '#pragma once\n\n#include <new>\n\n#include "rt/poll.h"\n#include "rt/waker.h"\n\n',
-            '#pragma once\n\n#include <new>\n\n#include "rt/poll.h"\n#include "rt/todo.h"\n#include "rt/waker.h"\n\n',
+            '#pragma once\n\n#include <new>\n\n#include "rt/future/poll.h"\n#include "rt/time/sleep.h"\n\n',
+            '#pragma once\n\n#include <new>\n\n#include "rt/future/poll.h"\n#include "rt/platform/todo.h"\n#include "rt/time/sleep.h"\n\n',
         ),
         (
             '#include "rt/a.h"\n\n#include <new>\n\nint a;\n',
-            '#include "rt/a.h"\n\n#include <new>\n\n#include "rt/todo.h"\n\nint a;\n',
+            '#include "rt/a.h"\n\n#include <new>\n\n#include "rt/platform/todo.h"\n\nint a;\n',
         ),
-        ('#include "rt/todo.h"\n', '#include "rt/todo.h"\n'),
+        ('#include "rt/platform/todo.h"\n', '#include "rt/platform/todo.h"\n'),
     ],
 )
 def test_the_todo_header_is_added_in_its_place(above: str, result: str) -> None:
@@ -211,7 +211,7 @@ title = "t"
 id = "1.6"
 slug = "a"
 title = "a"
-files = ["include/rt/a.h", "include/rt/b.h"]
+files = ["include/rt/room/a.h", "include/rt/room/b.h"]
 points = 1
 minutes = 1
 """
@@ -219,7 +219,7 @@ minutes = 1
 
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
-    headers = tmp_path / "solutions/module1-executor/include/rt"
+    headers = tmp_path / "solutions/module1-executor/include/rt/room"
     headers.mkdir(parents=True)
     (tmp_path / "module1-executor").mkdir()
     (tmp_path / "module1-executor/exercises.toml").write_text(TOML)
@@ -238,33 +238,35 @@ def test_write_then_check(course: Path) -> None:
 
 def test_check_names_the_file_and_shows_the_difference(course: Path) -> None:
     stubs.write_all(course)
-    edited = course / "module1-executor/include/rt/b.h"
+    edited = course / "module1-executor/include/rt/room/b.h"
     edited.write_text(edited.read_text() + "int mine;\n")
     (difference,) = stubs.check_all(course)
-    assert difference.file == "module1-executor/include/rt/b.h"
+    assert difference.file == "module1-executor/include/rt/room/b.h"
     assert "-int mine;" in difference.diff
 
 
 def test_what_stood_there_is_kept(course: Path) -> None:
     stubs.write_all(course)
-    edited = course / "module1-executor/include/rt/b.h"
+    edited = course / "module1-executor/include/rt/room/b.h"
     for text in ("hours of work\n", "more work\n"):
         edited.write_text(text)
         stubs.write_all(course)
-    copies = sorted((course / ".course/backups").glob("*/module1-executor/include/rt/b.h"))
+    copies = sorted((course / ".course/backups").glob("*/module1-executor/include/rt/room/b.h"))
     assert sorted(copy.read_text() for copy in copies) == ["hours of work\n", "more work\n"]
 
 
 def test_one_bad_reference_does_not_stop_the_others(course: Path) -> None:
-    (course / "solutions/module1-executor/include/rt/a.h").write_text("// BEGIN SOLUTION 1.6\n")
-    with pytest.raises(StubError, match="solutions/module1-executor/include/rt/a.h:1"):
+    (course / "solutions/module1-executor/include/rt/room/a.h").write_text(
+        "// BEGIN SOLUTION 1.6\n"
+    )
+    with pytest.raises(StubError, match="solutions/module1-executor/include/rt/room/a.h:1"):
         stubs.write_all(course)
-    assert (course / "module1-executor/include/rt/b.h").is_file()
-    assert not (course / "module1-executor/include/rt/a.h").exists()
+    assert (course / "module1-executor/include/rt/room/b.h").is_file()
+    assert not (course / "module1-executor/include/rt/room/a.h").exists()
 
 
 def test_a_missing_reference_is_a_difference(course: Path) -> None:
     stubs.write_all(course)
-    (course / "solutions/module1-executor/include/rt/a.h").unlink()
+    (course / "solutions/module1-executor/include/rt/room/a.h").unlink()
     (difference,) = stubs.check_all(course)
-    assert "solutions/module1-executor/include/rt/a.h: does not exist" in difference.what
+    assert "solutions/module1-executor/include/rt/room/a.h: does not exist" in difference.what

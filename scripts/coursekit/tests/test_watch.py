@@ -25,8 +25,8 @@ from coursekit.tests import faketree
 from coursekit.text import line
 from coursekit.watching import Answer
 
-COUNTDOWN = "module1-executor/include/rt/countdown.h"
-WAKER = "module1-executor/include/rt/waker.h"
+COUNTDOWN = "module1-executor/include/rt/future/countdown.h"
+WAKER = "module1-executor/include/rt/future/waker.h"
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_a_session(checkout: Checkout, watches: list[Watch]) -> None:
     watch.press("r")
     watch.until("run 2: 0.1 is open")
     watch.until("q quit")
-    faketree.solve(checkout.root, "module1-executor", "include/rt/waker.h")
+    faketree.solve(checkout.root, "module1-executor", "include/rt/future/waker.h")
     watch.until("It belongs to 1.2 (waker)")
     watch.until("q quit")
     faketree.solve(checkout.root, "module0-problem", "src/blocking_echo.cc")

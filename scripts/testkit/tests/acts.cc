@@ -14,7 +14,7 @@
 #include <string>
 #include <thread>
 
-#include "rt/todo.h"
+#include "rt/platform/todo.h"
 #include "testkit/testkit.h"
 
 #define ACT __attribute__((noinline))  // Seen in a stack at -O2 too.

@@ -1,10 +1,10 @@
-#include "rt/backlog.h"
+#include "rt/runtime/backlog.h"
 
 #include <utility>
 #include <vector>
 
 #include "queue_parts.h"
-#include "rt/task_fifo.h"
+#include "rt/task/task_fifo.h"
 #include "testkit/testkit.h"
 
 namespace {

@@ -1,6 +1,6 @@
 // The memory of tasks and frames. Under sanitizers blocks keeps nothing, unless it is told to.
 #define RT_BLOCKS_KEEP_ALL_THE_SAME
-#include "rt/blocks.h"
+#include "rt/platform/blocks.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,6 @@
-// The clock: what is given in rt/clock.h beyond the timed wait, which the tests of 1.4 use.
-#include "rt/clock.h"
+// The clock: what is given in rt/platform/clock.h beyond the timed wait, which the tests of 1.4
+// use.
+#include "rt/platform/clock.h"
 
 #include <gtest/gtest.h>
 

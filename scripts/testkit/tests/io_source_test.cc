@@ -1,6 +1,6 @@
 // What the sockets of module 2 rest on and a learner does not write: registered descriptors, and
 // the pause.
-#include "rt/io_source.h"
+#include "rt/driver/io_source.h"
 
 #include <sys/epoll.h>
 
@@ -11,12 +11,12 @@
 
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "rt/backoff.h"
-#include "rt/driver_handle.h"
-#include "rt/owned_fd.h"
-#include "rt/reactor.h"
-#include "rt/sync.h"
-#include "rt/sys.h"
+#include "rt/driver/backoff.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/driver/reactor.h"
+#include "rt/platform/owned_fd.h"
+#include "rt/platform/sync.h"
+#include "rt/platform/sys.h"
 #include "testkit/paused_clock.h"
 #include "testkit/sockets.h"
 #include "testkit/test_task.h"

@@ -1,5 +1,5 @@
-// rt/local_runtime.h: given code, on top of exercises 1.7 and 1.9.
-#include "rt/local_runtime.h"
+// rt/runtime/local_runtime.h: given code, on top of exercises 1.7 and 1.9.
+#include "rt/runtime/local_runtime.h"
 
 #include <memory>
 #include <optional>
@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "rt/async.h"
+#include "rt/future/async.h"
 #include "testkit/testkit.h"
 
 namespace testkit {

@@ -1,9 +1,9 @@
 // A program without traces: the same calls, and nothing behind them.
 #define RT_NO_TRACE
 
-#include "rt/local_runtime.h"
-#include "rt/trace.h"
-#include "rt/trace_file.h"
+#include "rt/runtime/local_runtime.h"
+#include "rt/trace/trace.h"
+#include "rt/trace/trace_file.h"
 #include "testkit/testkit.h"
 
 namespace testkit {

@@ -1,5 +1,5 @@
 // Addresses as people write them and as the kernel has them.
-#include "rt/socket_address.h"
+#include "rt/net/socket_address.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
-// rt/spawn.h and rt/erased.h: given code that exercises 1.9 and later ones stand on.
-#include "rt/spawn.h"
+// rt/task/spawn.h and rt/task/erased.h: given code that exercises 1.9 and later ones stand on.
+#include "rt/task/spawn.h"
 
 #include <array>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <utility>
 
-#include "rt/erased.h"
+#include "rt/task/erased.h"
 #include "testkit/testkit.h"
 
 namespace testkit {

@@ -1,5 +1,5 @@
-// rt/trace.h and what it writes: given code that every module records with.
-#include "rt/trace.h"
+// rt/trace/trace.h and what it writes: given code that every module records with.
+#include "rt/trace/trace.h"
 
 #include <unistd.h>
 
@@ -18,9 +18,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "rt/async.h"
-#include "rt/local_runtime.h"
-#include "rt/trace_file.h"
+#include "rt/future/async.h"
+#include "rt/runtime/local_runtime.h"
+#include "rt/trace/trace_file.h"
 #include "testkit/testkit.h"
 
 namespace testkit {

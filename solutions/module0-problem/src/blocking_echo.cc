@@ -1,11 +1,11 @@
-#include "rt/blocking_echo.h"
+#include "rt/exercise/blocking_echo.h"
 
 #include <array>
 #include <cerrno>
 #include <thread>
 #include <vector>
 
-#include "rt/sys.h"
+#include "rt/platform/sys.h"
 
 namespace rt {
 

@@ -1,11 +1,11 @@
-#include "rt/line_machine.h"
+#include "rt/exercise/line_machine.h"
 
 #include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "rt/nonblocking_io.h"
+#include "rt/exercise/nonblocking_io.h"
 
 namespace rt {
 

@@ -1,10 +1,10 @@
-#include "rt/nonblocking_io.h"
+#include "rt/exercise/nonblocking_io.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
-#include "rt/sys.h"
+#include "rt/platform/sys.h"
 
 namespace rt {
 

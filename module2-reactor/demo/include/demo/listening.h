@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "rt/driver_handle.h"
-#include "rt/socket_address.h"
-#include "rt/tcp.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/net/socket_address.h"
+#include "rt/net/tcp.h"
 
 namespace demo {
 

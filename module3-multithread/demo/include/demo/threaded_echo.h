@@ -16,11 +16,11 @@
 #include "absl/types/span.h"
 #include "demo/listening.h"
 #include "demo/server_program.h"
-#include "rt/async.h"
-#include "rt/combinators.h"
-#include "rt/manual_event.h"
-#include "rt/spawn.h"
-#include "rt/tcp.h"
+#include "rt/future/async.h"
+#include "rt/future/combinators.h"
+#include "rt/future/manual_event.h"
+#include "rt/net/tcp.h"
+#include "rt/task/spawn.h"
 
 namespace demo {
 

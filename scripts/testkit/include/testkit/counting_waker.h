@@ -17,7 +17,7 @@
 #include <string>
 #include <utility>
 
-#include "rt/waker.h"
+#include "rt/future/waker.h"
 #include "testkit/internal/counted_wakers.h"
 
 namespace testkit {

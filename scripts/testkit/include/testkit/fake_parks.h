@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "rt/park.h"
-#include "rt/worker_parks.h"
+#include "rt/platform/park.h"
+#include "rt/runtime/worker_parks.h"
 #include "testkit/steps.h"
 
 namespace testkit {

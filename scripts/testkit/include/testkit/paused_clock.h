@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "absl/time/time.h"
-#include "rt/clock.h"
+#include "rt/platform/clock.h"
 #include "testkit/steps.h"
 
 namespace testkit {

@@ -17,7 +17,7 @@
 #include <tuple>
 #include <utility>
 
-#include "rt/poll.h"
+#include "rt/future/poll.h"
 
 namespace testkit {
 namespace internal {

@@ -1,10 +1,10 @@
 // Sockets for tests: pairs, listeners on a port of the kernel's choice, and clients.
 //
-// They ask the kernel directly and not through rt/sys.h, so a SysScript sees only the calls of the
-// code under test. A socket of the AF_UNIX kind delivers at once: what one side has written, and a
-// connection that was made, can be seen by the other side when the call returns. Tests that drive
-// the code by hand use that kind. TCP over loopback may deliver a little later, so tests that use
-// it wait for what they expect.
+// They ask the kernel directly and not through rt/platform/sys.h, so a SysScript sees only the
+// calls of the code under test. A socket of the AF_UNIX kind delivers at once: what one side has
+// written, and a connection that was made, can be seen by the other side when the call returns.
+// Tests that drive the code by hand use that kind. TCP over loopback may deliver a little later, so
+// tests that use it wait for what they expect.
 //
 // Thread safety: different descriptors by different threads.
 #pragma once

@@ -15,7 +15,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "rt/test_bench.h"
+#include "rt/exercise/test_bench.h"
 
 namespace testkit {
 

@@ -4,9 +4,9 @@
 //   script.name(fd, "connection");
 //   script.on_read(fd).gives("hel").fails(EINTR).gives("lo\n").ends();
 //
-// While it lives, every call made through rt/sys.h comes here. A call that has a plan does what the
-// plan says; one that has none, or whose plan is used up, asks the kernel. Each call becomes a line
-// of the step log: `read(connection, 4096 bytes) = EINTR`.
+// While it lives, every call made through rt/platform/sys.h comes here. A call that has a plan does
+// what the plan says; one that has none, or whose plan is used up, asks the kernel. Each call
+// becomes a line of the step log: `read(connection, 4096 bytes) = EINTR`.
 //
 // Thread safety: calls may come from any thread. Plan before the code under test runs. Make the
 // script before, and destroy it after, every thread that makes calls.
@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "rt/sys.h"
+#include "rt/platform/sys.h"
 #include "testkit/internal/sys_plans.h"
 
 namespace testkit {

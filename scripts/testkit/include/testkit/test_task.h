@@ -16,10 +16,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "rt/context.h"
-#include "rt/future.h"
-#include "rt/poll.h"
-#include "rt/waker.h"
+#include "rt/future/context.h"
+#include "rt/future/future.h"
+#include "rt/future/poll.h"
+#include "rt/future/waker.h"
 #include "testkit/counting_waker.h"
 #include "testkit/poll_matchers.h"
 

@@ -12,13 +12,14 @@
 #include "testkit/life_counter.h"
 #include "testkit/steps.h"
 
-#if __has_include("rt/poll.h")
+#if __has_include("rt/future/poll.h")
 #include "testkit/poll_matchers.h"
 #endif
-#if __has_include("rt/waker.h") && __has_include("rt/context.h") && __has_include("rt/future.h")
+#if __has_include("rt/future/waker.h") && __has_include("rt/future/context.h") && \
+                                                        __has_include("rt/future/future.h")
 #include "testkit/counting_waker.h"
 #include "testkit/test_task.h"
 #endif
-#if __has_include("rt/clock.h")
+#if __has_include("rt/platform/clock.h")
 #include "testkit/paused_clock.h"
 #endif

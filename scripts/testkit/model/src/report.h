@@ -21,7 +21,7 @@ std::string name_in_source(Kind kind, Place place);
 std::string table_of(const std::vector<Row>& rows, std::size_t most_lines);
 
 // Writes the rows as Chrome Trace Event JSON, one event a line, a microsecond for each step, as
-// rt/trace_writer.h does. False: the file could not be written.
+// rt/trace/trace_writer.h does. False: the file could not be written.
 bool write_trace(const std::string& path, const std::vector<Row>& rows);
 
 }  // namespace testkit::model::detail

@@ -6,9 +6,9 @@
 
 #include <utility>
 
-#include "rt/context.h"
-#include "rt/future.h"
-#include "rt/waker.h"
+#include "rt/future/context.h"
+#include "rt/future/future.h"
+#include "rt/future/waker.h"
 #include "testkit/model/sync.h"
 
 namespace testkit::model {

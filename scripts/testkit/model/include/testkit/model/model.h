@@ -11,7 +11,7 @@
 //     });
 //   }
 //
-// The code under test uses rt/sync.h, which in these tests stands for the types in
+// The code under test uses rt/platform/sync.h, which in these tests stands for the types in
 // testkit/model/{atomic,sync}.h. No thread of the system is started: the scenario's threads are
 // fibers, and the checker decides at each operation on a shared object who goes on.
 //

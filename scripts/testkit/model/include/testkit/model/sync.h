@@ -1,5 +1,5 @@
 // Cell, Mutex, Lock, CondVar, Thread, ThreadLocal and Global as the model checker has them. In a
-// target with RT_MODEL_CHECKED, rt/sync.h gives these to the runtime under the same names.
+// target with RT_MODEL_CHECKED, rt/platform/sync.h gives these to the runtime under the same names.
 //
 // Invariants
 //   1. Taking a mutex, waiting, notifying, starting and joining are points where any other thread

@@ -5,10 +5,10 @@
 #include <mutex>
 #include <utility>
 
-#include "rt/arc_waker.h"
-#include "rt/context.h"
-#include "rt/future.h"
-#include "rt/waker.h"
+#include "rt/future/arc_waker.h"
+#include "rt/future/context.h"
+#include "rt/future/future.h"
+#include "rt/future/waker.h"
 #include "testkit/model/model.h"
 
 namespace testkit::model {

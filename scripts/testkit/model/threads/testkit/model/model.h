@@ -3,7 +3,7 @@
 // wrong solution that only the model checker finds in this way, and prints when it was found.
 //
 // A target has this folder in its path in place of model/include, and no RT_MODEL_CHECKED, so
-// rt/sync.h has the standard types.
+// rt/platform/sync.h has the standard types.
 //
 // check() ends the process: with kFound and the number of the round, once a condition is false or
 // no thread has gone on for two seconds; with kNotFound after the last round. How many rounds there
@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "gtest/gtest.h"
-#include "rt/sync.h"
+#include "rt/platform/sync.h"
 
 namespace testkit::model {
 

@@ -1,0 +1,52 @@
+// push_or_overflow: to the back of a worker's own queue. When that is full, the newer half of it
+// and the task that comes leave it, and the older half stays:
+//
+//      own, full     | t1 t2 t3 … t128 | t129 … t256 |   and t257 comes
+//                      stays             leave, with t257: those that were never polled to the
+//                                        backlog, the others to inject; each in one batch
+//
+// Why half, and not the one task: the next push would find the queue full again, and pay the lock
+// again. Why the newer half: the older one has waited longer, and what a worker has just taken from
+// inject lies there. Sent back, it could go round and never be run. (Tokio sent the older half
+// until its pull request 8029.)
+//
+//   step        head and tail                       what the others see
+//   ----        -------------                       -------------------
+//   claim all   steal, real := tail                 an empty queue: no thief can begin
+//   put back    tail += kCapacity / 2               the older half, in the slots where it was
+//
+// The two halves of one ring are the same slots again: index tail and index tail - kCapacity are in
+// one place. So the older half stays by moving two numbers, and no task.
+//
+// While a thief copies, nothing can be claimed, and he makes room in a moment: only the task that
+// comes goes to one of the two. If he ends between two of our steps, or one comes before our claim,
+// there may be room by then: back to the push.
+//
+// Thread safety: by the owner of `own`, while others steal.
+//
+// The idea is Tokio's push_back_or_overflow.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "rt/platform/todo.h"
+#include "rt/runtime/backlog.h"
+#include "rt/runtime/inject_queue.h"
+#include "rt/runtime/local_queue.h"
+#include "rt/runtime/task_ring.h"
+#include "rt/task/task_fifo.h"
+#include "rt/task/task_header.h"
+
+namespace rt {
+
+// Yours, if you want a helper.
+
+// By the owner of `own`. Returns how many tasks went to `inject` and `backlog`.
+inline std::uint32_t push_or_overflow(LocalQueue& own, TaskRef task, InjectQueue& inject,
+                                      Backlog& backlog) noexcept {
+  RT_TODO("4.3");
+}
+
+}  // namespace rt

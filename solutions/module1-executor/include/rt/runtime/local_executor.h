@@ -1,0 +1,247 @@
+// LocalExecutor: runs any number of tasks on one thread.
+//
+// A task is a future that the executor promised to run. It is in one of three states:
+//
+//   state    means                           a wake          taken to be polled   its poll ends
+//   idle     waits for a wake                -> queued       -                    -
+//   queued   is in the queue, once           stays queued    -> idle              -
+//   ended    its future has been destroyed   stays ended     skipped              -
+//
+// A task that is being polled counts as idle: so a wake during its poll puts it into the queue
+// again, at the back. When a poll says ready or throws, or when the executor goes, the task ends.
+//
+// Thread safety: the executor belongs to one thread, which may be another than the one that made
+// it. The wakers of its tasks may be used and dropped by any thread, also when the executor is
+// gone.
+//
+// Invariants
+//   1. A task is in the queue at most once, however often it is woken. Tasks run in the order in
+//      which they became ready.
+//   2. A task is polled once to begin with, and then only after a wake. No wake is lost, also not
+//      one during its poll. A wake after its end does nothing.
+//   3. A future is destroyed once, on the executor's thread: when it ends, or with the executor.
+//      No waker keeps it alive, not even one that the future itself holds.
+//   4. No lock is held while a future is polled or destroyed, or while the thread is unparked.
+//   5. The thread is unparked only by a wake that comes while it sleeps or is about to.
+//
+// The idea is Tokio's current_thread scheduler, and LocalPool of the futures crate.
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "rt/future/arc_waker.h"
+#include "rt/future/box_future.h"
+#include "rt/future/context.h"
+#include "rt/future/waker.h"
+#include "rt/platform/park.h"
+#include "rt/platform/sync.h"
+#include "rt/runtime/block_on.h"
+#include "rt/task/poll_task.h"
+#include "rt/task/task_queue.h"
+#include "rt/trace/trace.h"
+
+namespace rt {
+
+class LocalExecutor {
+ public:
+  // Sleeps by a ThreadParker of its own.
+  LocalExecutor() : LocalExecutor(std::make_shared<ThreadParker>()) {}
+
+  // Sleeps by `park`, which outlives the executor and every wake that began before the executor's
+  // end.
+  explicit LocalExecutor(Park& park)
+      : LocalExecutor(std::shared_ptr<Park>(std::shared_ptr<Park>(), &park)) {}
+
+  // Sleeps by `park`, and keeps it for as long as a waker may need it.
+  explicit LocalExecutor(std::shared_ptr<Park> park)
+      : shared_(sync::Arc<Shared>::make(std::move(park))) {}
+
+  LocalExecutor(const LocalExecutor&) = delete;
+  LocalExecutor& operator=(const LocalExecutor&) = delete;
+
+  // Drops the tasks that are left, in the order in which they were spawned. While it does, a task
+  // that is spawned is dropped at once, and a wake does nothing. REQUIRES: no task is being polled.
+  ~LocalExecutor() {
+    // BEGIN SOLUTION 1.7
+    closing_ = true;
+    while (!tasks_.empty()) {
+      const sync::Arc<Task> first = tasks_.begin()->second;
+      end(first);
+    }
+    // The queue's tasks hold the queue. All have ended, so none comes back.
+    while (take()) {
+    }
+    // END SOLUTION
+  }
+
+  // Puts a new task at the back of the queue. Polls nothing. Returns a waker for the task. By the
+  // executor's thread, also inside a task.
+  Waker spawn(BoxFuture<void> future) {
+    [[maybe_unused]] const trace::TaskId id = trace::new_task_id();
+    trace::spawn(id);
+    // BEGIN SOLUTION 1.7
+    const auto task = sync::Arc<Task>::make(id, shared_);
+    if (closing_) {
+      task->state = Task::kEnded;
+      return waker_from(task);
+    }
+    task->future.emplace(std::move(future));
+    tasks_.emplace(id, task);
+    shared_->make_ready(task);
+    return waker_from(task);
+    // END SOLUTION
+  }
+
+  // Polls the task that has been ready longest. False if none is. When its future throws, the task
+  // is dropped, the exception leaves run_one(), and the executor can be used on.
+  // REQUIRES: no task is being polled.
+  bool run_one() {
+    // BEGIN SOLUTION 1.7
+    const sync::Arc<Task> task = take();
+    if (!task) return false;
+    const Waker waker = waker_from(task);
+    Context cx(waker);
+    std::exception_ptr thrown;
+    try {
+      if (poll_task(task->id, *task->future, cx).is_pending()) return true;
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    end(task);
+    if (thrown != nullptr) std::rethrow_exception(std::move(thrown));
+    return true;
+    // END SOLUTION
+  }
+
+  // Sleeps until a task is ready; returns at once if one is. May return for no reason, as any park.
+  void park() {
+    // BEGIN SOLUTION 1.7
+    {
+      const sync::Lock lock(shared_->mutex);
+      if (!shared_->ready.empty()) return;
+      // From here on a wake unparks. One that comes before the sleep is found there.
+      shared_->parked = true;
+    }
+    shared_->sleep();
+    const sync::Lock lock(shared_->mutex);
+    shared_->parked = false;
+    // END SOLUTION
+  }
+
+  // Runs tasks until none is left, and sleeps whenever none is ready. Throws what a task throws.
+  void run() {
+    // BEGIN SOLUTION 1.7
+    while (alive() > 0) {
+      if (!run_one()) park();
+    }
+    // END SOLUTION
+  }
+
+  // How many tasks have not ended.
+  std::size_t alive() const noexcept {
+    // BEGIN SOLUTION 1.7
+    return tasks_.size();
+    // END SOLUTION
+  }
+
+ private:
+  struct Shared;
+
+  // What a waker points to.
+  struct Task {
+    Task(trace::TaskId i, sync::Arc<Shared> s) : id(i), shared(std::move(s)) {}
+
+    static void wake_by_ref(const sync::Arc<Task>& self) {
+      trace::wake(self->id);
+      // BEGIN SOLUTION 1.7
+      self->shared->make_ready(self);
+      // END SOLUTION
+    }
+
+    const trace::TaskId id;
+    const sync::Arc<Shared> shared;
+    // BEGIN SOLUTION 1.7
+    // STUB: // Yours: the future, and what has to be known of the task.
+    enum State { kIdle, kQueued, kEnded };
+    State state = kIdle;                    // Guarded by shared->mutex.
+    std::optional<BoxFuture<void>> future;  // For the executor's thread. Empty once ended.
+    // END SOLUTION
+  };
+
+  // What the executor and its tasks share. It lives as long as any of them.
+  struct Shared {
+    explicit Shared(std::shared_ptr<Park> p) : park(std::move(p)) {}
+
+    // For the executor's thread.
+    void sleep() {
+      const trace::ParkScope traced;
+      park->park();
+    }
+
+    // For any thread.
+    void unpark() {
+      trace::unpark();
+      park->unpark();
+    }
+
+    const std::shared_ptr<Park> park;
+    TaskQueue<Task> ready{"ready"};
+    // BEGIN SOLUTION 1.7
+    // STUB: // Yours: what guards the queue, and what a wake has to know of the executor.
+
+    // For any thread.
+    void make_ready(const sync::Arc<Task>& task) {
+      bool was_parked = false;
+      {
+        const sync::Lock lock(mutex);
+        if (task->state != Task::kIdle) return;
+        task->state = Task::kQueued;
+        ready.push(task);
+        was_parked = std::exchange(parked, false);
+      }
+      if (was_parked) unpark();
+    }
+
+    sync::Mutex mutex;    // Guards `ready`, `parked`, and the state of each task.
+    bool parked = false;  // The executor's thread sleeps or is about to, and nobody unparked it.
+    // END SOLUTION
+  };
+
+  const sync::Arc<Shared> shared_;
+  // BEGIN SOLUTION 1.7
+  // STUB: // Yours: the rest.
+
+  // The next task to poll, or null. It counts as idle from here on, so that a wake during its poll
+  // queues it again.
+  sync::Arc<Task> take() {
+    const sync::Lock lock(shared_->mutex);
+    while (sync::Arc<Task> task = shared_->ready.pop()) {
+      if (task->state == Task::kEnded) continue;  // It ended while it was in the queue.
+      task->state = Task::kIdle;
+      return task;
+    }
+    return sync::Arc<Task>();
+  }
+
+  void end(const sync::Arc<Task>& task) {
+    {
+      const sync::Lock lock(shared_->mutex);
+      task->state = Task::kEnded;
+    }
+    tasks_.erase(task->id);
+    // Taken out first: what the destructor does finds a task that has ended.
+    std::optional<BoxFuture<void>> dropped;
+    dropped.swap(task->future);
+  }
+
+  std::map<trace::TaskId, sync::Arc<Task>> tasks_;  // Those that have not ended.
+  bool closing_ = false;
+  // END SOLUTION
+};
+
+}  // namespace rt
