@@ -1,6 +1,6 @@
 # How the course is built. A module's CMakeLists.txt includes this and calls course_module().
 #
-# Which copy of a file a test is built from is decided in scripts/coursekit/overlay.py. Here are the
+# Which copy of a file a test is built from is decided in scripts/coursekit/building/overlay.py. Here are the
 # compiler, the flags, the sanitizers and the shapes of the targets.
 
 include_guard(GLOBAL)
@@ -357,8 +357,8 @@ function(course_module)
     list(APPEND read ${references})
   endif()
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${read}
-    "${COURSE_ROOT}/scripts/coursekit/catalog.py" "${COURSE_ROOT}/scripts/coursekit/overlay.py"
-    "${COURSE_ROOT}/scripts/coursekit/mutants.py" "${COURSE_ROOT}/scripts/coursekit/purposes.py")
+    "${COURSE_ROOT}/scripts/coursekit/course/catalog.py" "${COURSE_ROOT}/scripts/coursekit/building/overlay.py"
+    "${COURSE_ROOT}/scripts/coursekit/course/mutants.py" "${COURSE_ROOT}/scripts/coursekit/course/purposes.py")
 endfunction()
 
 # The distribution's Python, so that a pyenv, conda or venv on PATH changes nothing.

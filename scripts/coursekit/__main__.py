@@ -23,7 +23,7 @@ def main() -> int:
 
     arguments = sys.argv[1:]
     if arguments[:1] == ["overlay"]:
-        from coursekit import overlay
+        from coursekit.building import overlay
 
         return overlay.main(arguments[1:])
     from coursekit import cli

@@ -16,9 +16,9 @@ from typing import Any
 
 import click
 
-from coursekit.catalog import CatalogError, UnknownId
+from coursekit.course.catalog import CatalogError, UnknownId
 from coursekit.errors import INTERRUPTED, MACHINE, MENDABLE, USAGE, CourseError
-from coursekit.text import PLAIN_WIDTH, plain, prose
+from coursekit.telling.text import PLAIN_WIDTH, plain, prose
 
 # In the order of a learner's day; what is not named here comes after, by name.
 _ORDER = ("check", "watch", "status", "hint", "lesson", "diff", "reset", "demo")
@@ -51,7 +51,7 @@ class Lazy(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         # Whichever command comes first: while the stubs are untouched is the time to keep a copy.
-        from coursekit import catalog, paths, pristine
+        from coursekit.course import catalog, paths, pristine
 
         try:
             checkout = paths.find_checkout()

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from coursekit import build, doctor
+from coursekit.building import build, doctor
 from coursekit.errors import CourseError
-from coursekit.runner import usable_cpus
+from coursekit.testing.runner import usable_cpus
 
 
 def processor(cpuinfo: str) -> str:

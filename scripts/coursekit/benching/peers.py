@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import build, doctor, processes
-from coursekit.compiler import NinjaReader, first_error
+from coursekit.building import build, doctor
+from coursekit.building.compiler import NinjaReader, first_error
+from coursekit.course.paths import Checkout
 from coursekit.errors import USAGE, CourseError
-from coursekit.paths import Checkout
+from coursekit.testing import processes
 
 REGISTRY = Path("/usr/share/cargo/registry")  # where Debian puts the sources of crates
 

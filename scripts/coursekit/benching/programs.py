@@ -9,9 +9,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from coursekit import processes, runner
 from coursekit.benching.rounds import Answer, Failure
 from coursekit.benching.workloads import Pace, Workload
+from coursekit.testing import processes, runner
 
 _NOT_WRITTEN = re.compile(r"exercise (\d+\.\d+[a-z]?) is not written yet")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coursekit.benching.figures import REFERENCE, Result, number
-from coursekit.text import Line, Span, line, prose
+from coursekit.telling.text import Line, Span, line, prose
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursekit import paths
+from coursekit.course import paths
+from coursekit.course.paths import Checkout
 from coursekit.errors import ALL_PASS, MACHINE, MENDABLE, CourseError
-from coursekit.paths import Checkout
 
 if TYPE_CHECKING:
     from coursekit.benching.figures import Result
     from coursekit.benching.peers import Peer
     from coursekit.benching.rounds import Answer, Measured
     from coursekit.benching.workloads import Pace, Workload
-    from coursekit.text import Line
-    from coursekit.ui import Ui
+    from coursekit.telling.text import Line
+    from coursekit.telling.ui import Ui
 
 _QUICK_SECONDS = 42.0  # to begin something
 _QUICK_END = 48.0  # what has not ended by then is given up
@@ -65,8 +65,8 @@ def command(
     Tokio. Absolute numbers are this machine's, and of this hour; a ratio says more. Building the
     programs takes minutes the first time; measuring comes after that.
     """
-    from coursekit import text, ui
     from coursekit.benching import charts, figures, machine, peers, workloads
+    from coursekit.telling import text, ui
 
     if list_all:
         return _list()
@@ -134,8 +134,8 @@ class _Run:
 def _build(
     checkout: Checkout, wanted: Sequence[Peer], interface: Ui
 ) -> tuple[dict[str, Path], dict[str, str]]:
-    from coursekit import build
     from coursekit.benching import peers
+    from coursekit.building import build
 
     shop = peers.Shop(checkout, interface.progress, build.default_jobs())
     with paths.exclusive(checkout, "course bench", interface.say):
@@ -193,8 +193,8 @@ def _print_json(run: _Run) -> None:
 
 
 def _said(run: _Run, width: int) -> list[Line]:
-    from coursekit import text
     from coursekit.benching import table
+    from coursekit.telling import text
 
     said = text.prose(run.machine, width)
     if run.busy:

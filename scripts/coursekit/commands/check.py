@@ -7,9 +7,9 @@ import sys
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths, progress
-from coursekit.catalog import Catalog, Exercise
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths, progress
+from coursekit.course.catalog import Catalog, Exercise
 from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
 
 
@@ -57,7 +57,8 @@ def command(
     ID is an exercise (1.6, or its name block_on), a module (module1, or 1), or all.
     Exit code 0 means that everything asked for passes.
     """
-    from coursekit import check, report, text, ui
+    from coursekit.telling import report, text, ui
+    from coursekit.testing import check
 
     if solutions and mine:
         raise CourseError(
@@ -79,7 +80,7 @@ def command(
             checkout, catalog, exercises, options, interface, " ".join(["check", *ids])
         )
     if as_json:
-        from coursekit import jsonout
+        from coursekit.telling import jsonout
 
         print(json.dumps(jsonout.as_object(results), indent=1, ensure_ascii=False))
     else:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths
-from coursekit.catalog import Catalog, Demo
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths
+from coursekit.course.catalog import Catalog, Demo
+from coursekit.course.paths import Checkout
 from coursekit.errors import ALL_PASS, INTERRUPTED, MENDABLE, USAGE, CourseError
-from coursekit.paths import Checkout
-from coursekit.text import Line
+from coursekit.telling.text import Line
 
 _NOT_WRITTEN = re.compile(rb"exercise (\d+\.\d+[a-z]?) is not written yet")
 _TAIL = 4096  # of what a demo says on stderr, enough to find its last words
@@ -35,7 +35,7 @@ def command(name: str | None, arguments: tuple[str, ...], solutions: bool) -> in
 
     Without a name: which demos there are. ARGS go to the demo; what follows -- goes there as it is.
     """
-    from coursekit import text
+    from coursekit.telling import text
 
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)
@@ -87,7 +87,7 @@ def first_comment(path: Path) -> str:
 
 def listing(catalog: Catalog, width: int) -> list[Line]:
     """One line for each demo."""
-    from coursekit.text import Span, line, prose
+    from coursekit.telling.text import Span, line, prose
 
     demos = catalog.demos()
     if not demos:
@@ -115,7 +115,7 @@ def listing(catalog: Catalog, width: int) -> list[Line]:
 
 def nothing_written(catalog: Catalog, demo: Demo) -> bool:
     """Whether every exercise of the demo's module is still a stub."""
-    from coursekit import check
+    from coursekit.testing import check
 
     return all(
         check.is_unwritten(catalog, exercise) for exercise in catalog.module(demo.module).exercises
@@ -145,7 +145,9 @@ def _nothing_yet(catalog: Catalog, demo: Demo) -> str:
 
 def built(checkout: Checkout, catalog: Catalog, demo: Demo, *, solutions: bool) -> Path:
     """Builds the demo. Raises CourseError with the first compiler error."""
-    from coursekit import build, check, ui
+    from coursekit.building import build
+    from coursekit.telling import ui
+    from coursekit.testing import check
 
     configuration = build.Configuration(
         subject="solutions" if solutions else "learner", prior="solutions" if solutions else "mine"
@@ -171,7 +173,7 @@ def built(checkout: Checkout, catalog: Catalog, demo: Demo, *, solutions: bool) 
 
 def run(catalog: Catalog, demo: Demo, command_line: list[str], *, solutions: bool) -> int:
     """Runs it on this terminal, in the folder where the command was called. Ctrl-C is for the demo."""
-    from coursekit import runner
+    from coursekit.testing import runner
 
     sys.stdout.flush()
     try:

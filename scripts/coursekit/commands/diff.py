@@ -7,12 +7,12 @@ import sys
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths
-from coursekit.catalog import Catalog, Exercise
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
 from coursekit.errors import MENDABLE, CourseError
-from coursekit.paths import Checkout
-from coursekit.text import Line
+from coursekit.telling.text import Line
 
 
 @click.command(short_help="Your code beside the reference, once it passes.")
@@ -24,7 +24,7 @@ def command(name: str, spoil: bool, no_pager: bool) -> int:
 
     ID is an exercise (1.6, or its name block_on). Two columns on a terminal of 120 columns or more.
     """
-    from coursekit import place
+    from coursekit.course import place
 
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)
@@ -48,7 +48,7 @@ def command(name: str, spoil: bool, no_pager: bool) -> int:
 
 def _width() -> int:
     """All of the terminal: two pages of code need more room than prose."""
-    from coursekit import text
+    from coursekit.telling import text
 
     if not sys.stdout.isatty():
         return text.PLAIN_WIDTH
@@ -57,8 +57,9 @@ def _width() -> int:
 
 def compare(checkout: Checkout, catalog: Catalog, exercise: Exercise, width: int) -> list[Line]:
     """One file after the other."""
-    from coursekit import diffs, sources
-    from coursekit.text import Span, line, prose
+    from coursekit.course import sources
+    from coursekit.telling import diffs
+    from coursekit.telling.text import Span, line, prose
 
     out: list[Line] = []
     for file in exercise.files:
@@ -85,10 +86,10 @@ def compare(checkout: Checkout, catalog: Catalog, exercise: Exercise, width: int
 
 
 def show(lines: list[Line], *, page: bool) -> None:
-    from coursekit import text
+    from coursekit.telling import text
 
     if page and sys.stdout.isatty() and len(lines) >= shutil.get_terminal_size().lines:
-        from coursekit import markdown
+        from coursekit.telling import markdown
 
         if markdown.paged(markdown.coloured(lines, colour=text.wants_colour(sys.stdout))):
             return

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from coursekit import paths
+from coursekit.course import paths
 from coursekit.errors import ALL_PASS, MACHINE
 
 
@@ -18,7 +18,8 @@ def command(as_json: bool) -> int:
 
     Exit code 3 when something is missing that `check` needs.
     """
-    from coursekit import doctor, text
+    from coursekit.building import doctor
+    from coursekit.telling import text
 
     checkout = paths.find_checkout()
     width = text.width_of(sys.stdout)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths
 from coursekit.errors import ALL_PASS, USAGE, CourseError
 
 
@@ -30,8 +30,9 @@ def command(folder: Path, through: str | None, with_solutions: tuple[str, ...]) 
     Lessons, untouched stubs, tests and tools; no solutions, mutants or hidden tests. Links to what is
     left out become plain text. DIR must be empty, or not exist yet.
     """
-    from coursekit import handouts, text
-    from coursekit.text import Line, Span, line, prose
+    from coursekit.course import handouts
+    from coursekit.telling import text
+    from coursekit.telling.text import Line, Span, line, prose
 
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)

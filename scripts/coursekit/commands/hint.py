@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths
 
 
 @click.command(short_help="One more hint each time, three for an exercise.")
@@ -16,7 +16,8 @@ def command(name: str | None, again: bool) -> None:
 
     ID is an exercise (1.6, or its name block_on); without it, the next unfinished one.
     """
-    from coursekit import hints, markdown, place
+    from coursekit.course import hints, place
+    from coursekit.telling import markdown
 
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths
-from coursekit.catalog import Catalog, Exercise, Module
-from coursekit.paths import Checkout
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths
+from coursekit.course.catalog import Catalog, Exercise, Module
+from coursekit.course.paths import Checkout
 
 
 @click.command(short_help="The lesson text for where you are, or of an exercise or module.")
@@ -20,7 +20,7 @@ def command(name: str | None, answers: bool, no_pager: bool) -> None:
     ID is an exercise (1.6, or its name block_on) or a module (module1, or 1). Hints are left out:
     `scripts/course hint` gives them one by one.
     """
-    from coursekit import markdown
+    from coursekit.telling import markdown
 
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)
@@ -31,7 +31,7 @@ def page_for(
     checkout: Checkout, catalog: Catalog, name: str | None, *, answers: bool = False
 ) -> str:
     """The Markdown to show."""
-    from coursekit import lessons, place
+    from coursekit.course import lessons, place
 
     if name is not None and (module := named_module(catalog, name)) is not None:
         lesson = lessons.load(checkout.root, module)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths
-from coursekit.catalog import Catalog, Exercise
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
 from coursekit.errors import MACHINE, MENDABLE, CourseError
-from coursekit.paths import Checkout
 
 
 @click.command(short_help="The stub back; your file is kept as a backup.")
@@ -68,7 +68,7 @@ class Change:
 
 def planned(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> list[Change]:
     """Which files have to be written. Nothing is, unless all of them can be."""
-    from coursekit import pristine
+    from coursekit.course import pristine
 
     changes = []
     for file in exercise.files:
@@ -101,7 +101,7 @@ def planned(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> list[Ch
 
 def apply(checkout: Checkout, exercise: Exercise, changes: list[Change]) -> list[Path]:
     """Keeps what is there, then writes the stubs. Returns the copies."""
-    from coursekit import backups, pristine, progress
+    from coursekit.course import backups, pristine, progress
 
     kept = []
     folder = backups.new_folder(checkout)

@@ -6,8 +6,8 @@ import time
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths
 from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
 
 
@@ -47,9 +47,10 @@ def command(
 
     Ends with a line `N passed, N failed`; exit code 0 when nothing failed.
     """
-    from coursekit import build, ui
+    from coursekit.building import build
     from coursekit.selftest import plan
     from coursekit.selftest.outcome import Bench
+    from coursekit.telling import ui
 
     if list_parts:
         for part in plan.PARTS:

@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths, progress
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths, progress
 
 
 @click.command(short_help="The map: every exercise, done, failing or not written, and its points.")
@@ -18,7 +18,9 @@ def command(as_json: bool) -> None:
 
     It shows what the last check of each exercise said, and builds nothing.
     """
-    from coursekit import check, report, status, text
+    from coursekit.course import status
+    from coursekit.telling import report, text
+    from coursekit.testing import check
 
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)

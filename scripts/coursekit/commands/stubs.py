@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from coursekit import paths
+from coursekit.course import paths
 from coursekit.errors import MENDABLE, USAGE, CourseError
 
 
@@ -17,7 +17,7 @@ def command(only_check: bool) -> int:
 
     A file that is replaced is kept in .course/backups.
     """
-    from coursekit import stubs
+    from coursekit.course import stubs
 
     checkout = paths.find_checkout()
     if not checkout.has_solutions:

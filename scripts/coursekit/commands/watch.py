@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from coursekit import catalog as catalogs
-from coursekit import paths
+from coursekit.course import catalog as catalogs
+from coursekit.course import paths
 from coursekit.errors import ALL_PASS, USAGE, CourseError
 
 
@@ -19,7 +19,7 @@ def command(name: str | None) -> int:
 
     ID is an exercise (1.6, or its name block_on); without it, the next unfinished one.
     """
-    from coursekit import place
+    from coursekit.course import place
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CourseError(
@@ -31,8 +31,8 @@ def command(name: str | None) -> int:
     catalog = catalogs.load(checkout.root)
     exercise = place.chosen(checkout, catalog, name)
 
-    from coursekit.terminal import Terminal
-    from coursekit.watching import Session
+    from coursekit.telling.terminal import Terminal
+    from coursekit.testing.watching import Session
 
     # What the shell would otherwise remember as the size, when the window has changed since.
     for variable in ("COLUMNS", "LINES"):

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import build, check, lessons
-from coursekit.catalog import Module
-from coursekit.overlay import Choice, Writer, plan
+from coursekit.building import build
+from coursekit.building.overlay import Choice, Writer, plan
+from coursekit.course import lessons
+from coursekit.course.catalog import Module
 from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.selftest.runs import clang
+from coursekit.testing import check
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
-from coursekit import build, check, runner
+from coursekit.building import build
 from coursekit.selftest.outcome import Bench, Outcome
+from coursekit.testing import check, runner
 
 
 def run_all(bench: Bench) -> Iterator[Outcome]:

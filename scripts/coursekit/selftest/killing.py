@@ -7,12 +7,14 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from coursekit import build, check, mutants, purposes, runner
-from coursekit.catalog import TEST_SUFFIXES
-from coursekit.mutants import Mutant
-from coursekit.runner import TestResult
+from coursekit.building import build
+from coursekit.course import mutants, purposes
+from coursekit.course.catalog import TEST_SUFFIXES
+from coursekit.course.mutants import Mutant
 from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.selftest.runs import binary, clang
+from coursekit.testing import check, runner
+from coursekit.testing.runner import TestResult
 
 FEWEST = 3  # for each exercise
 _AIMED = "aimed"  # in place of a kind of test: the one test that the mutant names

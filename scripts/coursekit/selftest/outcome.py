@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.catalog import Catalog, Exercise, Module
-from coursekit.paths import Checkout
-from coursekit.ui import Ui
+from coursekit.course.catalog import Catalog, Exercise, Module
+from coursekit.course.paths import Checkout
+from coursekit.telling.ui import Ui
 
 
 @dataclass(frozen=True)

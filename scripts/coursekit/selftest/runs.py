@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from coursekit import build, check, runner
-from coursekit.catalog import Exercise
-from coursekit.runner import TestResult
+from coursekit.building import build
+from coursekit.course.catalog import Exercise
 from coursekit.selftest.outcome import Bench, Outcome
+from coursekit.testing import check, runner
+from coursekit.testing.runner import TestResult
 
 
 def solutions(bench: Bench, sanitize: str = "", cxx: str = "") -> Iterator[Outcome]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from coursekit import build, runner
+from coursekit.building import build
 from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.selftest.runs import binary
+from coursekit.testing import runner
 
 _TESTS_FOR_EACH_CPU = 4
 _RUNS_IN_A_PROCESS = 10  # to start a process costs as much as ten runs of a small test

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from coursekit import build, lessons, stubs
+from coursekit.building import build
+from coursekit.course import lessons, stubs
 from coursekit.selftest.compiling import sources_of
 from coursekit.selftest.outcome import Bench, Outcome
 

@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from coursekit import paths
-from coursekit.paths import Checkout
+from coursekit.course import paths
+from coursekit.course.paths import Checkout
 
 LESSON = """# {title}
 
@@ -121,7 +121,7 @@ def lesson_text(module: str) -> str:
 
 def make(root: Path) -> Path:
     """Writes the course under `root`, with stubs in place of every exercise."""
-    from coursekit import stubs
+    from coursekit.course import stubs
 
     for module, exercises in EXERCISES.items():
         folder = root / module

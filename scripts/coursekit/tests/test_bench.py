@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import cli, text
+from coursekit import cli
 from coursekit.benching import charts, figures, peers, programs, rounds, table, workloads
 from coursekit.benching.figures import Result, Samples, Spread
 from coursekit.benching.rounds import Answer, Failure
 from coursekit.benching.workloads import Metric, Workload
 from coursekit.errors import CourseError
 from coursekit.selftest import benches
+from coursekit.telling import text
 from coursekit.tests import faketree
 
 SPAWN = Workload(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import catalog
-from coursekit.catalog import Catalog, CatalogError, UnknownId
+from coursekit.course import catalog
+from coursekit.course.catalog import Catalog, CatalogError, UnknownId
 from coursekit.tests import fake_course
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -19,7 +19,8 @@ from typing import Any, Iterator
 
 import pytest
 
-from coursekit import build, paths
+from coursekit.building import build
+from coursekit.course import paths
 
 COURSEKIT = Path(__file__).resolve().parents[1]
 

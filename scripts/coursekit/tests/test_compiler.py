@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from coursekit import crashes
-from coursekit.build import configure_error, judge_version, jobs_for_memory
-from coursekit.compiler import Edge, NinjaReader, diagnostics, first_error
+from coursekit.building.build import configure_error, judge_version, jobs_for_memory
+from coursekit.building.compiler import Edge, NinjaReader, diagnostics, first_error
+from coursekit.testing import crashes
 from pathlib import Path
 
 NINJA = """\

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import crashes
-from coursekit.crashes import Frame
+from coursekit.testing import crashes
+from coursekit.testing.crashes import Frame
 
 ROOT = Path("/my course")
 OWN = ("module1/include/rt/future/async.h",)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import build, cli
-from coursekit.compiler import Diagnostic
-from coursekit.paths import Checkout
+from coursekit import cli
+from coursekit.building import build
+from coursekit.building.compiler import Diagnostic
+from coursekit.course.paths import Checkout
 from coursekit.tests import faketree
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import cli, diffs, progress, report
-from coursekit.paths import Checkout
+from coursekit import cli
+from coursekit.course import progress
+from coursekit.course.paths import Checkout
+from coursekit.telling import diffs, report
 from coursekit.tests import faketree
 
 FILE = "module1-executor/include/rt/future/countdown.h"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import cli, doctor
-from coursekit.doctor import Finding
-from coursekit.paths import Checkout
-from coursekit.report import as_text
+from coursekit import cli
+from coursekit.building import doctor
+from coursekit.building.doctor import Finding
+from coursekit.course.paths import Checkout
+from coursekit.telling.report import as_text
 from coursekit.tests import faketree
 
 

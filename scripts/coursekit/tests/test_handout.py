@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import catalog as catalogs
-from coursekit import check, cli, handouts
-from coursekit.paths import Checkout
+from coursekit import cli
+from coursekit.course import catalog as catalogs
+from coursekit.course import handouts
+from coursekit.course.paths import Checkout
+from coursekit.testing import check
 from coursekit.tests import faketree
 
 README = """# The course

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import cli, progress
-from coursekit.paths import Checkout
+from coursekit import cli
+from coursekit.course import progress
+from coursekit.course.paths import Checkout
 from coursekit.tests import faketree
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import catalog as catalogs
-from coursekit import cli, lessons, markdown, paths, progress
+from coursekit import cli
+from coursekit.course import catalog as catalogs
+from coursekit.course import lessons, paths, progress
+from coursekit.telling import markdown
 from coursekit.tests import faketree
 
 MODULE = "module1-executor"

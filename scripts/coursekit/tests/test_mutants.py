@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import catalog, mutants, overlay
-from coursekit.mutants import MutantError
+from coursekit.building import overlay
+from coursekit.course import catalog, mutants
+from coursekit.course.mutants import MutantError
 from coursekit.tests import fake_course
 
 MUTANT = """[[mutant]]

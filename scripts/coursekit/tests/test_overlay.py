@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import catalog, overlay
-from coursekit.overlay import Choice
+from coursekit.building import overlay
+from coursekit.building.overlay import Choice
+from coursekit.course import catalog
 from coursekit.tests import fake_course
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coursekit.purposes import alone, matching, nearest, plain_name, written_in
+from coursekit.course.purposes import alone, matching, nearest, plain_name, written_in
 
 SOURCE = """\
 // Bug it is here for: this belongs to a helper, not to a test.

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import report, text
-from coursekit.catalog import Catalog, Exercise, Module
-from coursekit.check import About, Result, next_unfinished, verdict
-from coursekit.compiler import Diagnostic
-from coursekit.paths import Checkout
-from coursekit.report import Look
-from coursekit.runner import Failure, TestResult
-from coursekit.sources import Place
-from coursekit.ui import Plain
+from coursekit.building.compiler import Diagnostic
+from coursekit.course.catalog import Catalog, Exercise, Module
+from coursekit.course.paths import Checkout
+from coursekit.course.sources import Place
+from coursekit.telling import report, text
+from coursekit.telling.report import Look
+from coursekit.telling.ui import Plain
+from coursekit.testing.check import About, Result, next_unfinished, verdict
+from coursekit.testing.runner import Failure, TestResult
 
 
 def exercise(number: int, slug: str, *, stretch: bool = False) -> Exercise:

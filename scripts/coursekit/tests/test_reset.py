@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import catalog as catalogs
-from coursekit import backups, cli, pristine, progress
+from coursekit import cli
+from coursekit.course import catalog as catalogs
+from coursekit.course import backups, pristine, progress
 
-from coursekit.paths import Checkout
+from coursekit.course.paths import Checkout
 from coursekit.tests import faketree
 
 FILE = "module1-executor/include/rt/future/countdown.h"

@@ -13,8 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import processes, runner
-from coursekit.runner import Binary, Ended, Group, Limits, judge, parse_events, parse_test_list
+from coursekit.testing import processes, runner
+from coursekit.testing.runner import (
+    Binary,
+    Ended,
+    Group,
+    Limits,
+    judge,
+    parse_events,
+    parse_test_list,
+)
 
 # A test binary: cases are Python functions named after the tests; `end(ok)` reports and exits.
 _FRAME = """
@@ -256,7 +264,7 @@ def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
-        "from coursekit.runner import *\n"
+        "from coursekit.testing.runner import *\n"
         "run_groups([Group('1', ((Binary(Path(sys.argv[2]), 'unit'),),))])\n"
     )
     scripts = Path(__file__).resolve().parents[2]

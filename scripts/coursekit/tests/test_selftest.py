@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from coursekit.course.mutants import Mutant
 from coursekit.errors import CourseError
-from coursekit.mutants import Mutant
-from coursekit.runner import TestResult
 from coursekit.selftest import killing, plan
 from coursekit.selftest.plan import Totals
+from coursekit.testing.runner import TestResult
 
 
 def mutant(expect: str = "fail") -> Mutant:

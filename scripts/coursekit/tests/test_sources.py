@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import sources
-from coursekit.catalog import Forbid
+from coursekit.course import sources
+from coursekit.course.catalog import Forbid
 
 SLEEP = (Forbid(r"\bsleep_for\b", "wait for the event, not for the time"),)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import stubs
-from coursekit.stubs import StubError, derive
+from coursekit.course import stubs
+from coursekit.course.stubs import StubError, derive
 
 ROOT = Path(__file__).resolve().parents[3]
 

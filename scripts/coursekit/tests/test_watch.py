@@ -16,14 +16,15 @@ from typing import Any
 
 import pytest
 
-from coursekit import catalog as catalogs
-from coursekit import cli, watching
-from coursekit.paths import Checkout
-from coursekit.report import as_text
-from coursekit.terminal import END, parse_keys
+from coursekit import cli
+from coursekit.course import catalog as catalogs
+from coursekit.course.paths import Checkout
+from coursekit.telling.report import as_text
+from coursekit.telling.terminal import END, parse_keys
+from coursekit.telling.text import line
+from coursekit.testing import watching
+from coursekit.testing.watching import Answer
 from coursekit.tests import faketree
-from coursekit.text import line
-from coursekit.watching import Answer
 
 COUNTDOWN = "module1-executor/include/rt/future/countdown.h"
 WAKER = "module1-executor/include/rt/future/waker.h"
@@ -137,8 +138,10 @@ _PROGRAM = """
 import sys
 sys.path.insert(0, {scripts!r})
 from pathlib import Path
-from coursekit import cli, errors, paths, progress, watching
-from coursekit.paths import Checkout
+from coursekit import cli, errors
+from coursekit.course import paths, progress
+from coursekit.course.paths import Checkout
+from coursekit.testing import watching
 root = Path({root!r})
 checkout = Checkout(root, root / ".course", root / "build", read_only=False)
 paths.find_checkout = lambda: checkout

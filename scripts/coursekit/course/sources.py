@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.catalog import Forbid
+from coursekit.course.catalog import Forbid
 
 _TOKEN = re.compile(
     r"""

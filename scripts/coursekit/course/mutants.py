@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from coursekit import purposes
-from coursekit.catalog import Catalog, Exercise, Module, TestFile, UnknownId
+from coursekit.course import purposes
+from coursekit.course.catalog import Catalog, Exercise, Module, TestFile, UnknownId
 from coursekit.errors import CourseError
 
 Expect = Literal["fail", "hang"]

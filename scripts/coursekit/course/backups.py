@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from coursekit.paths import Checkout
+from coursekit.course.paths import Checkout
 
 
 def new_folder(checkout: Checkout, now: datetime.datetime | None = None) -> Path:

@@ -17,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import build, runner
+from coursekit.building import build
+from coursekit.course.paths import Checkout
 from coursekit.errors import CourseError
-from coursekit.paths import Checkout
-from coursekit.text import Line, Span, line, prose
+from coursekit.telling.text import Line, Span, line, prose
+from coursekit.testing import runner
 
 _GIB = 1 << 30
 _DISK_NEEDED = 1 * _GIB  # preset learner, all modules

@@ -11,9 +11,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from coursekit import stubs
-from coursekit.catalog import Catalog, Exercise
-from coursekit.paths import Checkout
+from coursekit.course import stubs
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
 
 _GIT_VERSIONS = 200  # looked at, at most
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import processes
-from coursekit.compiler import Diagnostic, Edge, NinjaReader, diagnostics, first_error
+from coursekit.building.compiler import Diagnostic, Edge, NinjaReader, diagnostics, first_error
+from coursekit.course.paths import Checkout
 from coursekit.errors import MACHINE, USAGE, CourseError
-from coursekit.paths import Checkout
-from coursekit.runner import usable_cpus
+from coursekit.testing import processes
+from coursekit.testing.runner import usable_cpus
 
 # What a conda, a module system or a shell profile sets to point compilers elsewhere.
 _MISLEADING = re.compile(

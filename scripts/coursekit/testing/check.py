@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coursekit import build, overlay, paths, progress, purposes, runner, sources
-from coursekit.catalog import Catalog, Exercise, TestFile
-from coursekit.compiler import Diagnostic
+from coursekit.building import build, overlay
+from coursekit.building.compiler import Diagnostic
+from coursekit.course import paths, progress, purposes, sources
+from coursekit.course.catalog import Catalog, Exercise, TestFile
+from coursekit.course.paths import Checkout
+from coursekit.course.sources import Place
 from coursekit.errors import USAGE, CourseError
-from coursekit.paths import Checkout
-from coursekit.runner import TestResult
-from coursekit.sources import Place
-from coursekit.ui import Ui
+from coursekit.telling.ui import Ui
+from coursekit.testing import runner
+from coursekit.testing.runner import TestResult
 
 STATES = ("pass", "fail", "todo", "broken", "blocked")
 

@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import catalog as catalogs
-from coursekit import check, progress, report, text
-from coursekit.catalog import Catalog, Exercise
+from coursekit.course import catalog as catalogs
+from coursekit.course import progress
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
 from coursekit.errors import CourseError
-from coursekit.paths import Checkout
-from coursekit.terminal import END, Terminal
-from coursekit.text import Line, Span, line, plain, prose
+from coursekit.telling import report, text
+from coursekit.telling.terminal import END, Terminal
+from coursekit.telling.text import Line, Span, line, plain, prose
+from coursekit.testing import check
 
 INTERVAL = 0.5  # seconds between two looks
 _SETTLE = 0.1  # an editor may write a file in several steps
@@ -140,7 +142,7 @@ Check = Callable[[Checkout, Catalog, Exercise], Answer]
 
 def checked(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> Answer:
     """Builds and tests one exercise."""
-    from coursekit import ui
+    from coursekit.telling import ui
 
     with ui.interface() as interface:
         interface.progress(f"checking {exercise.id}", 0, 0)
@@ -293,14 +295,14 @@ class Session:
         self._draw()
 
     def _hint(self) -> None:
-        from coursekit import hints
+        from coursekit.course import hints
 
         shown = hints.next_hint(self._checkout, self._catalog, self._exercise, commands=False)
         self._extra = [line(part) for part in self._rendered(shown.text).rstrip("\n").split("\n")]
         self._draw()
 
     def _rendered(self, source: str) -> str:
-        from coursekit import markdown
+        from coursekit.telling import markdown
 
         return markdown.render(source, text.width_of(sys.stdout), colour=False)
 
@@ -321,8 +323,8 @@ class Session:
         self._check()
 
     def _lesson(self) -> None:
-        from coursekit import markdown
         from coursekit.commands import lesson
+        from coursekit.telling import markdown
 
         source = lesson.page_for(self._checkout, self._catalog, self._exercise.id)
         self._page(
@@ -330,12 +332,12 @@ class Session:
         )
 
     def _full(self) -> None:
-        from coursekit import markdown
+        from coursekit.telling import markdown
 
         self._page(markdown.coloured(self._answer.lines, colour=text.wants_colour(sys.stdout)))
 
     def _page(self, said: str) -> None:
-        from coursekit import markdown
+        from coursekit.telling import markdown
 
         with self._terminal.lent():
             if not markdown.paged(said, stay=True):

@@ -55,7 +55,7 @@ def _usable(folder: Path) -> bool:
 
 def find_checkout(root: Path | None = None) -> Checkout:
     """The checkout these scripts belong to (or the one at `root`)."""
-    top = (root or Path(__file__).resolve().parents[2]).resolve()
+    top = (root or Path(__file__).resolve().parents[3]).resolve()
     if _usable(top / ".course") and _usable(top / "build"):
         return Checkout(top, top / ".course", top / "build", read_only=False)
     name = hashlib.sha256(os.fsencode(top)).hexdigest()[:12]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from coursekit import check, progress, report, sources
-from coursekit.catalog import Catalog, Exercise
-from coursekit.paths import Checkout
-from coursekit.report import COMMAND, Look
-from coursekit.text import Line, Span, line
+from coursekit.course import progress, sources
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
+from coursekit.telling import report
+from coursekit.telling.report import COMMAND, Look
+from coursekit.telling.text import Line, Span, line
+from coursekit.testing import check
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import failing
-from coursekit.catalog import Catalog, Exercise
-from coursekit.check import Result
-from coursekit.compiler import Diagnostic
-from coursekit.paths import Checkout
-from coursekit.text import Line, Span, line, plain, prose, verbatim
+from coursekit.building.compiler import Diagnostic
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
+from coursekit.telling.text import Line, Span, line, plain, prose, verbatim
+from coursekit.testing import failing
+from coursekit.testing.check import Result
 
 COMMAND = "scripts/course"
 _OTHERS = 12  # failing tests, after the first, that get a line each

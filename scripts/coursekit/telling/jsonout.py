@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from coursekit.check import Result
+from coursekit.testing.check import Result
 
 _COUNTS = {
     "pass": "passed",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from coursekit import text
+from coursekit.telling import text
 
 if TYPE_CHECKING:
     from rich.status import Status

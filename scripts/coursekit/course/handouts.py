@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from coursekit import catalog as catalogs
-from coursekit import lessons, pristine, stubs
-from coursekit.catalog import Catalog, Module
+from coursekit.course import catalog as catalogs
+from coursekit.course import lessons, pristine, stubs
+from coursekit.course.catalog import Catalog, Module
+from coursekit.course.paths import Checkout
 from coursekit.errors import MACHINE, MENDABLE, USAGE, CourseError
-from coursekit.paths import Checkout
 
 _TOP_FILES = (
     "CMakeLists.txt",
@@ -33,7 +33,7 @@ _TOP_FOLDERS = ("scripts", ".devcontainer")
 _AT_HOME = (
     "scripts/coursekit/tests",
     "scripts/coursekit/selftest",
-    "scripts/coursekit/handouts.py",
+    "scripts/coursekit/course/handouts.py",
     "scripts/coursekit/commands/handout.py",
     "scripts/coursekit/commands/selftest.py",
     "scripts/coursekit/commands/stubs.py",

@@ -21,7 +21,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from coursekit import lessons, text
+from coursekit.course import lessons
+from coursekit.telling import text
 
 
 class _LeftHeading(Heading):

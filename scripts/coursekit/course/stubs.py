@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from coursekit import backups, catalog as catalog_module
-from coursekit.catalog import Catalog, Exercise
+from coursekit.course import backups, catalog as catalog_module
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout, find_checkout
 from coursekit.errors import CourseError
-from coursekit.paths import Checkout, find_checkout
 
 _BEGIN = re.compile(r"([ \t]*)// BEGIN SOLUTION (\S+)\s*")
 _END = re.compile(r"[ \t]*// END SOLUTION\s*")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coursekit.paths import Checkout, make_folders
+from coursekit.course.paths import Checkout, make_folders
 
 FILE = "progress.json"
 

@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coursekit import crashes, processes, purposes
+from coursekit.course import purposes
+from coursekit.testing import crashes, processes
 
 EXIT_FAILED = 1
 EXIT_TODO = 42

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from coursekit import crashes
-from coursekit.check import About, Result
-from coursekit.paths import Checkout
-from coursekit.runner import TestResult
-from coursekit.text import Line, Span, line, plain, prose, verbatim
+from coursekit.course.paths import Checkout
+from coursekit.telling.text import Line, Span, line, plain, prose, verbatim
+from coursekit.testing import crashes
+from coursekit.testing.check import About, Result
+from coursekit.testing.runner import TestResult
 
 _HANG_LINES = 40
 _MESSAGE_LINES = 60

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from coursekit import check, progress
-from coursekit.catalog import Catalog, Exercise
+from coursekit.course import progress
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
 from coursekit.errors import MENDABLE, CourseError
-from coursekit.paths import Checkout
+from coursekit.testing import check
 
 
 def current(checkout: Checkout, catalog: Catalog) -> Exercise | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coursekit import lessons, progress
-from coursekit.catalog import Catalog, Exercise
-from coursekit.paths import Checkout
+from coursekit.course import lessons, progress
+from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
 
 
 @dataclass(frozen=True)

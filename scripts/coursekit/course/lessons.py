@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import catalog as catalogs
-from coursekit.catalog import Catalog, CatalogError, Exercise, Module
+from coursekit.course import catalog as catalogs
+from coursekit.course.catalog import Catalog, CatalogError, Exercise, Module
 
 HINTS = 3  # of each exercise
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from coursekit.text import Line, Span, line
+from coursekit.telling.text import Line, Span, line
 
 SIDE_BY_SIDE = 120  # columns from which two pages of code fit beside each other
 _CONTEXT = 3

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Mapping, Sequence
 
-from coursekit import catalog as catalog_module
-from coursekit import mutants as mutants_module
-from coursekit import purposes
-from coursekit.catalog import Catalog, Exercise, Module
+from coursekit.course import catalog as catalog_module
+from coursekit.course import mutants as mutants_module
+from coursekit.course import purposes
+from coursekit.course.catalog import Catalog, Exercise, Module
+from coursekit.course.mutants import Mutant, MutantError
 from coursekit.errors import CourseError
-from coursekit.mutants import Mutant, MutantError
 
 Choice = Literal["learner", "solutions"]
 
@@ -298,7 +298,9 @@ def write_module(
         calls += demo_calls(catalog, module, writer, choice)
     if mutants:
         calls += mutant_calls(catalog, module, writer)
-    head = f"# Written by scripts/coursekit/overlay.py from {module.name}/exercises.toml.\n"
+    head = (
+        f"# Written by scripts/coursekit/building/overlay.py from {module.name}/exercises.toml.\n"
+    )
     return writer.write(f"{module.name}.cmake", "".join([head, *calls]))
 
 

@@ -1,0 +1,1 @@
+"""What a person is shown: text, Markdown, progress, and what programs read."""

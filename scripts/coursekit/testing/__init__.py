@@ -1,0 +1,1 @@
+"""Running tests, and what became of each."""
