@@ -38,6 +38,15 @@ class Mutant:
     why: str  # why a learner would write it
     expect: Expect  # fail: a test fails, crashes or a sanitizer reports; hang: a test hangs
     by: str = ""  # Suite.Name of a test that has to notice it, for which it is compiled alone
+    breaks: tuple[str, ...] = ()  # the sentences of the contract that it breaks, as "1.6 must 2"
+
+
+@dataclass(frozen=True)
+class Unbroken:
+    """A sentence of the contract that no wrong solution can break."""
+
+    sentence: str  # as in Mutant.breaks
+    why: str
 
 
 def toml_file(root: Path, module: Module) -> Path:
@@ -46,17 +55,10 @@ def toml_file(root: Path, module: Module) -> Path:
 
 def load(catalog: Catalog, module: Module) -> tuple[Mutant, ...]:
     """The mutants of one module; none when the module has no file of them."""
-    file = toml_file(catalog.root, module)
-    where = file.relative_to(catalog.root).as_posix()
-    if not file.is_file():
-        return ()
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise MutantError(f"{where}: {error}") from error
-    entries = data.pop("mutant", [])
-    if data or not isinstance(entries, list):
-        raise MutantError(f"{where}: holds [[mutant]] entries and nothing else")
+    where, data = _read(catalog, module)
+    entries = data.get("mutant", [])
+    if data.keys() - {"mutant", "unbroken"} or not isinstance(entries, list):
+        raise MutantError(f"{where}: holds [[mutant]] and [[unbroken]] entries and nothing else")
     mutants = tuple(_load_one(catalog, module, entry, where) for entry in entries)
     seen: set[str] = set()
     for mutant in mutants:
@@ -64,6 +66,32 @@ def load(catalog: Catalog, module: Module) -> tuple[Mutant, ...]:
             raise MutantError(f"{where}: the name {mutant.name!r} occurs twice")
         seen.add(mutant.name)
     return mutants
+
+
+def load_unbroken(catalog: Catalog, module: Module) -> tuple[Unbroken, ...]:
+    where, data = _read(catalog, module)
+    entries = data.get("unbroken", [])
+    found = []
+    for entry in entries if isinstance(entries, list) else [None]:
+        keys = entry.keys() if isinstance(entry, dict) else ()
+        if set(keys) != {"sentence", "why"} or not all(
+            isinstance(text, str) and text.strip() for text in entry.values()
+        ):
+            raise MutantError(f"{where}: an [[unbroken]] has a sentence and a why, both texts")
+        found.append(Unbroken(entry["sentence"], entry["why"].strip()))
+    return tuple(found)
+
+
+def _read(catalog: Catalog, module: Module) -> tuple[str, dict[str, Any]]:
+    """The file's name for messages, and what it holds; nothing when there is no such file."""
+    file = toml_file(catalog.root, module)
+    where = file.relative_to(catalog.root).as_posix()
+    if not file.is_file():
+        return where, {}
+    try:
+        return where, tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise MutantError(f"{where}: {error}") from error
 
 
 def load_all(catalog: Catalog) -> tuple[Mutant, ...]:
@@ -87,7 +115,7 @@ def _load_one(catalog: Catalog, module: Module, entry: Any, where: str) -> Mutan
         if not isinstance(entry.get(key), str):
             raise MutantError(f"{where}: {key} is missing, or not a text")
     for key in entry:
-        if key not in (*_KEYS, "expect", "by"):
+        if key not in (*_KEYS, "expect", "by", "breaks"):
             raise MutantError(f"{where}: unknown key {key!r}")
     expect = entry.get("expect", "fail")
     if expect not in ("fail", "hang"):
@@ -95,6 +123,9 @@ def _load_one(catalog: Catalog, module: Module, entry: Any, where: str) -> Mutan
     by = entry.get("by", "")
     if not isinstance(by, str):
         raise MutantError(f"{where}: by is not a text")
+    breaks = entry.get("breaks", [])
+    if not isinstance(breaks, list) or not all(isinstance(text, str) for text in breaks):
+        raise MutantError(f"{where}: breaks is not a list of texts")
     if not entry["find"]:
         raise MutantError(f"{where}: find is empty")
     if entry["find"] == entry["replace"]:
@@ -122,6 +153,7 @@ def _load_one(catalog: Catalog, module: Module, entry: Any, where: str) -> Mutan
         why=entry["why"].strip(),
         expect=expect,
         by=by,
+        breaks=tuple(breaks),
     )
 
 

@@ -87,7 +87,7 @@ def test_a_find_text_must_occur_once(root: Path, old: str, new: str, says: str) 
         ('why = "It is easy to say the wrong thing."', 'why = " "', "why is empty"),
         ("why =", 'expect = "crash"\nwhy =', "expect is 'fail' or 'hang'"),
         ("why =", "extra = 1\nwhy =", "unknown key 'extra'"),
-        ("[[mutant]]", "[[mutants]]", "holds [[mutant]] entries and nothing else"),
+        ("[[mutant]]", "[[mutants]]", "entries and nothing else"),
     ],
 )
 def test_mistakes_are_named(root: Path, old: str, new: str, says: str) -> None:
