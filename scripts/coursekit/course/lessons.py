@@ -18,7 +18,10 @@ from coursekit.course.catalog import Catalog, CatalogError, Exercise, Module
 HINTS = 3  # of each exercise
 
 # What every exercise section says, and how a lesson writes it: in bold, at the beginning of a line.
-PARTS = ("Files", "What must hold", "Predict before coding", "Run")
+PARTS = ("Files", "You need", "What must hold", "Predict before coding", "Run")
+
+# What "You need" says where the language and the standard library are enough.
+NOTHING_NEEDED = "nothing from other headers"
 
 # What a lesson has besides its exercises, as its headings say it, in this order.
 _ROOMS = (
@@ -40,6 +43,11 @@ _HINT = re.compile(r"Hint (\d+)")
 _LINK = re.compile(
     r"(?<!\\)(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)(?:\s+\"[^\"]*\")?\)"
 )
+_YOU_NEED = re.compile(
+    r"^[ \t]*(?:[-*][ \t]+)?\*\*You need[.:]?\*\*[.:]?(.*?)(?:\n[ \t]*\n|\Z)",
+    re.MULTILINE | re.IGNORECASE | re.DOTALL,
+)
+_HEADER = re.compile(r"[\w./-]+\.h")
 _CODE_SPAN = re.compile(r"(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)")
 _CPP = ("cpp", "c++", "cc", "cxx")
 
@@ -348,6 +356,7 @@ def validate(root: Path, catalog: Catalog | None = None) -> list[Problem]:
             continue
         problems += check(lesson, module)
         problems += dead_links(lesson, root)
+        problems += wrong_needs(lesson, module, root, catalog)
     return problems
 
 
@@ -427,6 +436,66 @@ def _check_section(lesson: Lesson, section: Section, exercise: Exercise) -> Iter
             yield problem(f"it does not name {file}")
     if f"scripts/course check {exercise.id}" not in section.text:
         yield problem(f"it does not say `scripts/course check {exercise.id}`")
+
+
+def needed_names(section: Section) -> list[tuple[str, tuple[str, ...]]]:
+    """Each header that "You need" names, with the names that are said to be in it.
+
+    Names stand before their header. Those that no header follows are given with "" for it.
+    """
+    match = _YOU_NEED.search(section.text)
+    found: list[tuple[str, tuple[str, ...]]] = []
+    names: list[str] = []
+    for span in _CODE_SPAN.finditer(match[1]) if match else ():
+        said = span[0].strip("`").strip()
+        if _HEADER.fullmatch(said):
+            found.append((said, tuple(names)))
+            names = []
+        else:
+            names.append(said)
+    return found + ([("", tuple(names))] if names else [])
+
+
+def wrong_needs(lesson: Lesson, module: Module, root: Path, catalog: Catalog) -> list[Problem]:
+    """What "You need" says that is not so: headers that are not there yet, names not in theirs."""
+    problems = []
+    reachable = [m for m in catalog.modules if m.number <= module.number]
+    for section in lesson.sections:
+        exercise = next((e for e in module.exercises if e.id == section.id), None)
+        match = _YOU_NEED.search(section.text)
+        if exercise is None or match is None:
+            continue  # _check_section() has named it
+        line = section.first
+        needed = needed_names(section)
+        said = []
+        if not needed and match[1].strip().rstrip(".") != NOTHING_NEEDED:
+            said.append(f'**You need** names no header; if there is none, write "{NOTHING_NEEDED}"')
+        for header, names in needed:
+            quoted = ", ".join(f"`{name}`" for name in names)
+            files = [root / m.name / "include" / header for m in reachable]
+            texts = [f.read_text("utf-8") for f in files if header and f.is_file()]
+            if not header:
+                said.append(f"**You need** does not say which header has {quoted}")
+            elif not names:
+                said.append(f"**You need** says nothing of what `{header}` is needed for")
+            elif f"include/{header}" in exercise.files:
+                said.append(f"**You need** names `{header}`, which the learner writes")
+            elif not texts:
+                said.append(f"`{header}` is in no module up to {module.name}")
+            else:
+                said += [
+                    f"`{name}` is not in `{header}`"
+                    for name in names
+                    if not any(_declares(text, name) for text in texts)
+                ]
+        problems += [Problem(lesson.file, line, f"exercise {section.id}: {s}") for s in said]
+    return problems
+
+
+def _declares(header: str, name: str) -> bool:
+    """True if each part of `name`, as in `clock::now`, is a word of the code in `header`."""
+    code = re.sub(r"//.*", "", header)
+    return all(re.search(rf"\b{re.escape(part)}\b", code) for part in name.split("::"))
 
 
 def _check_rooms(lesson: Lesson) -> list[Problem]:

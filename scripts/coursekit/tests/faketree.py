@@ -57,6 +57,8 @@ Goal: one sentence about {slug}.
 
 **Files** `{file}`
 
+**You need** nothing from other headers.
+
 **What must hold** It holds.
 
 **Predict before coding** What happens?

@@ -103,6 +103,7 @@ def test_length_counts_only_what_is_read_from_end_to_end() -> None:
             "a second section for exercise 1.1",
         ),
         ("**What must hold**", "What must hold", "**What must hold** is missing"),
+        ("**You need** nothing", "You need nothing", "**You need** is missing"),
         (
             "`include/rt/future/waker.h`",
             "`include/rt/room/wake.h`",
@@ -137,6 +138,52 @@ def test_what_is_wrong_is_named(root: Path, old: str, new: str, says: str) -> No
     found = problems_after(root, old, new)
     assert any(says in p for p in found) if says else found == []
     assert all(p.startswith(NAME) for p in found)
+
+
+def need(root: Path, said: str) -> list[str]:
+    """What is wrong once module 1's first exercise needs `said`, with a header of each module at hand."""
+    for module, name in (("module0-problem", "clock"), (MODULE, "poll"), ("module2-late", "late")):
+        header = root / module / f"include/rt/platform/{name}.h"
+        header.parent.mkdir(parents=True, exist_ok=True)
+        header.write_text(f"namespace rt::{name} {{ void now(); }}  // or later\n", "utf-8")
+    return problems_after(root, "nothing from other headers", said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "`now` from `rt/platform/poll.h`",
+        "`clock::now` from\n`rt/platform/clock.h`; `poll`, `now` from `rt/platform/poll.h`",
+        "nothing from other headers",
+    ],
+)
+def test_what_an_exercise_needs_is_found_in_headers_up_to_its_module(root: Path, said: str) -> None:
+    assert need(root, said) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("nothing", "names no header"),
+        ("`now`", "does not say which header has `now`"),
+        ("`rt/platform/poll.h`", "says nothing of what `rt/platform/poll.h` is needed for"),
+        ("`later` from `rt/platform/poll.h`", "`later` is not in `rt/platform/poll.h`"),
+        ("`clock::now` from `rt/platform/poll.h`", "`clock::now` is not in `rt/platform/poll.h`"),
+        ("`now` from `rt/platform/late.h`", "`rt/platform/late.h` is in no module up to module1"),
+        ("`x` from `rt/future/countdown.h`", "`rt/future/countdown.h`, which the learner writes"),
+    ],
+)
+def test_what_an_exercise_does_not_need_is_named(root: Path, said: str, says: str) -> None:
+    [found] = need(root, said)
+    assert found.startswith(NAME) and "exercise 1.1: " in found and says in found
+
+
+def test_lesson_shows_what_an_exercise_needs(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert need(root, "`now` from `rt/platform/poll.h`") == []
+    status, out, _ = run(capsys, "lesson", "1.1")
+    assert status == 0 and "You need" in out and "now from rt/platform/poll.h" in out
 
 
 def test_exercises_out_of_order_are_named(root: Path) -> None:
