@@ -9,6 +9,7 @@
 // while no normal task is ready.
 //
 //   row             high ready   normal ready   polled next
+//   ---             ----------   ------------   -----------
 //   any             yes          no             high: row + 1
 //   < kHighInARow   yes          yes            high: row + 1
 //   >= kHighInARow  yes          yes            normal: row = 0

@@ -2,7 +2,7 @@
 // socket ends, or a deadline, or an unpark by another thread.
 //
 //   the runtime's thread                       any thread
-//   --------------------                       ----------
+//   ~~~~~~~~~~~~~~~~~~~~                       ~~~~~~~~~~
 //   tasks run, until none is ready             wakes a task: unpark()
 //   park():   say that we fall asleep          sets a timer that comes before the sleep's end:
 //             ask the timers: until when?         unpark()
@@ -15,6 +15,7 @@
 // call. One word knows it:
 //
 //   state      means                               unpark()                    park()
+//   -----      -----                               --------                    ------
 //   awake      the thread runs                     -> notified                 -> asleep
 //   asleep     it sleeps, or is about to           -> notified, interrupts     (one thread parks)
 //   notified   somebody called unpark(), and no    stays                       -> awake at its end,

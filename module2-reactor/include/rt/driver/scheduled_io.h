@@ -26,6 +26,7 @@
 //   +---------------+--------------+--------------+
 //
 //   step                     readiness            tick   on condition that
+//   ----                     ---------            ----   -----------------
 //   set_ready(r)             | r                  + 1
 //   clear(event, direction)  - clearable bits     =      tick == event.tick, else nothing
 //   shutdown()               | shutdown           + 1

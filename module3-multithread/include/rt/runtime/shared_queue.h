@@ -2,7 +2,7 @@
 // stands in it, under one mutex, and whichever worker is free takes the first.
 //
 //   any thread                 the queue            the workers
-//   ----------                 ---------            -----------
+//   ~~~~~~~~~~                 ~~~~~~~~~            ~~~~~~~~~~~
 //   a waker, spawn() ───────>  [ t7 t3 t9 ]  ────>  0  awake: runs t1
 //    is somebody idle, and                          1  awake: runs t5
 //    nobody on the way here?                        2  roused: comes to look
@@ -11,6 +11,7 @@
 // Who wakes whom. A worker is in one of three states, all of which the mutex guards:
 //
 //   state    means                          how it ends
+//   -----    -----                          -----------
 //   awake    it runs a task, or looks       finds the queue empty -> idle, in the same step
 //   idle     it sleeps, or is about to      somebody takes it off the list of the idle -> roused,
 //                                           and unparks it; or it wakes by itself -> awake

@@ -26,6 +26,7 @@
 //   +----------------------------------+---------+--------+
 //
 //   step                     on condition that      free permits       waiting
+//   ----                     -----------------      ------------       -------
 //   acquire(n), at once      free >= n, 0 waiting   - n
 //   acquire(n), with mutex   otherwise              = 0: it takes all  = 1, and joins the queue
 //   release(n), at once      0 waiting              + n

@@ -5,6 +5,7 @@
 // The waker's place has one owner at a time, and the bit *join waker* says which:
 //
 //   join waker   complete   the waker's place belongs to
+//   ----------   --------   ----------------------------
 //   0            0          the JoinHandle: it may put a waker there, or take one out
 //   1            0          the task: nobody else looks at it
 //   -            1          whoever it belonged to at that moment. complete() takes the bit away,

@@ -10,7 +10,7 @@
 //   a worker of this runtime       its own LIFO slot or queue      its caches have it already,
 //                                  (Worker::schedule)              and no lock is needed
 //   a worker of another runtime,   the inject queue, and one       only its owner pushes to the
-//   or any other thread            worker is woken, if need be     queue of a worker
+//    or any other thread           worker is woken, if need be     queue of a worker
 //   whoever drops the tasks        the inject queue, which is      nobody runs it any more
 //                                  closed: let go of
 //

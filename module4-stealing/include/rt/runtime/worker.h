@@ -41,14 +41,14 @@
 //   the task that is polled   the slot; who was there, to the back of the   if somebody was there
 //                             own queue
 //   itself, in its poll       the back of the own queue; the slot, if this  if it is in the queue
-//   (it yields)               worker has nothing else to run
+//    (it yields)              worker has nothing else to run
 //   events                    one, and this worker has nothing else to      once for all, if they
 //                             run: the slot. Else all of them together to   are in a queue
 //                             the back of the own queue; or to inject, if
 //                             they do not fit, or tasks wait in inject
 //                             already: first come, first served
 //   a share of inject, or     the own queue                                 once for all
-//   a batch of any backlog
+//    a batch of any backlog
 //   a theft from a queue      the own queue                                 when it stops to search
 //
 // And if the own queue is full, half of it leaves with the task that comes: rt/runtime/overflow.h.

@@ -4,7 +4,7 @@
 // How it sleeps is ThreadParker's business: one token, which unpark() leaves and park() takes.
 //
 //   the thread that waits          any thread
-//   ---------------------          ----------
+//   ~~~~~~~~~~~~~~~~~~~~~          ~~~~~~~~~~
 //   poll: pending
 //                                  the event happens: wake() ──> unpark(): leaves the token
 //   park(): takes the token,

@@ -3,7 +3,7 @@
 // variables.
 //
 //   worker 0                  worker 1                  worker 2
-//   --------                  --------                  --------
+//   ~~~~~~~~                  ~~~~~~~~                  ~~~~~~~~
 //   park(): takes the driver  runs a task               park(): the driver is taken:
 //           sleeps in epoll                                     sleeps on its own
 //   an event: wakes a task    park(): the driver is taken:
@@ -14,6 +14,7 @@
 // How a worker sleeps is known by one word of its own, its state:
 //
 //   state      means                          unpark()                       park() of its owner
+//   -----      -----                          --------                       -------------------
 //   empty      the worker is awake            -> notified                    -> driving, if it gets
 //                                                                            the driver, or
 //                                                                            sleeping

@@ -26,6 +26,7 @@
 //   +---------------------------------+----------+
 //
 //   state       means                       notify_one()          notify_all()  notified(), polled
+//   -----       -----                       ------------          ------------  ------------------
 //   kEmpty      nobody waits                -> kStored            =             -> kWaiting
 //   kStored     one notification is there   = (but see 4)         =             -> kEmpty, ready
 //   kWaiting    the queue is not empty      the first leaves it,  all leave it, joins it
