@@ -33,6 +33,11 @@ from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
     metavar="N",
     help="Say of each mutant that the model checker finds when N rounds of real threads did.",
 )
+@click.option(
+    "--sentences",
+    is_flag=True,
+    help="With `contracts`: list every sentence, and what breaks it.",
+)
 @click.option("--list", "list_parts", is_flag=True, help="Name the parts and what each proves.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compile this many files at a time.")
 def command(
@@ -40,6 +45,7 @@ def command(
     only: tuple[str, ...],
     soak: int | None,
     threads: int | None,
+    sentences: bool,
     list_parts: bool,
     jobs: int | None,
 ) -> int:
@@ -53,7 +59,7 @@ def command(
     from coursekit.telling import ui
 
     if list_parts:
-        for part in plan.PARTS:
+        for part in (*plan.PARTS, *plan.ON_CALL):
             click.echo(f"{part.name:<10} {part.proves}")
         return ALL_PASS
     checkout = paths.find_checkout()
@@ -74,6 +80,7 @@ def command(
             jobs or build.default_jobs(),
             click.echo,
             threads or 0,
+            sentences,
         )
         totals = plan.run(bench, chosen)
     for problem in totals.problems:

@@ -31,6 +31,7 @@ class Bench:
     jobs: int
     show: Callable[[str], None]  # prints a line that stays, such as a row of a table
     thread_rounds: int = 0  # what the model checker finds is looked for with threads so often
+    sentences: bool = False  # each sentence of a contract is listed, with what breaks it
 
     @property
     def root(self) -> Path:

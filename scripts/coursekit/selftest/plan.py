@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from coursekit.errors import CourseError
-from coursekit.selftest import benches, compiling, demos, handed_out, killing, runs, soak, tools
+from coursekit.selftest import (
+    benches,
+    compiling,
+    contracts,
+    demos,
+    handed_out,
+    killing,
+    runs,
+    soak,
+    tools,
+)
 from coursekit.selftest.outcome import Bench, Outcome, Part
 
 PARTS: tuple[Part, ...] = (
@@ -39,6 +49,11 @@ PARTS: tuple[Part, ...] = (
     ),
 )
 
+# What runs only when it is named.
+ON_CALL: tuple[Part, ...] = (
+    Part("contracts", "some mutant breaks each sentence of each contract", contracts.covered),
+)
+
 
 @dataclass
 class Totals:
@@ -53,8 +68,8 @@ class Totals:
 
 
 def choose(names: Sequence[str], soak_rounds: int) -> tuple[Part, ...]:
-    """The parts by these names, or all; and the soak when rounds are asked for, alone unless parts are named too."""
-    known = {part.name: part for part in PARTS}
+    """The parts by these names, or all but those on call; and the soak when rounds are asked for, alone unless parts are named too."""
+    known = {part.name: part for part in (*PARTS, *ON_CALL)}
     for name in names:
         if name not in known:
             raise CourseError(f"the self-test has no part {name!r}. It has: {', '.join(known)}.", 2)

@@ -62,6 +62,8 @@ def test_the_closing_line_counts() -> None:
 def test_parts_are_chosen_by_name_and_an_unknown_one_is_refused() -> None:
     assert [part.name for part in plan.choose(["stubs", "texts"], 0)] == ["stubs", "texts"]
     assert plan.choose([], 0) == plan.PARTS
+    assert not {part.name for part in plan.ON_CALL} & {part.name for part in plan.PARTS}
+    assert plan.choose(["contracts"], 0) == plan.ON_CALL
     assert [part.name for part in plan.choose([], 5)] == ["soak"]
     with pytest.raises(CourseError, match="no part 'stub'"):
         plan.choose(["stub"], 0)
