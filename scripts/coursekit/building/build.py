@@ -10,9 +10,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from coursekit.building import inputs
 from coursekit.building.compiler import Diagnostic, Edge, NinjaReader, diagnostics, first_error
 from coursekit.course.paths import Checkout
 from coursekit.errors import MACHINE, USAGE, CourseError
@@ -64,11 +65,12 @@ class Built:
 
     broken: Mapping[str, Diagnostic]
     warnings: tuple[Diagnostic, ...]  # of what was compiled this time
+    contents: inputs.Contents = field(default_factory=dict)  # of the files when it began
 
 
 Progress = Callable[[str, int, int], None]  # what, steps done, steps in all
 # Asked when the program of this target has been linked, or nothing has changed since it ended the
-# last build: whether to go on building.
+# last build: whether to go on building. Not asked of a program whose sources have changed meanwhile.
 Linked = Callable[[str], bool]
 
 
@@ -290,68 +292,6 @@ def _stream(command: Sequence[str], cwd: Path, feed: Callable[[str], None]) -> i
 # ---- build --------------------------------------------------------------------------------------
 
 
-_MEMORY = "course-inputs.json"
-
-
-def _inputs(root: Path) -> dict[str, list[int]]:
-    """Size and time of every file of the course that a compiler may read."""
-    found: dict[str, list[int]] = {}
-    for top in (root, root / "solutions"):
-        for pattern in (
-            "module*/include/rt/*/*.h",
-            "module*/src/*.cc",
-            "module*/tests/*.cc",
-            "module*/demo/*.cc",
-            "scripts/testkit/**/*.h",
-            "scripts/testkit/**/*.cc",
-        ):
-            for path in top.glob(pattern):
-                try:
-                    found[str(path)] = _seen(path)
-                except OSError:
-                    continue
-    return found
-
-
-def _seen(path: Path) -> list[int]:
-    info = path.stat()
-    return [info.st_mtime_ns, info.st_size]
-
-
-def freshen(folder: Path, root: Path, now_ns: int) -> str:
-    """Makes ninja see files that were replaced by older ones: a restored backup, an unpacked archive.
-
-    ninja compares times, so a file older than its object counts as built, whatever is in it. A file
-    that is not as it was at the last build, and is older than that build, gets the present time.
-    Returns the target that ended the last build, as build() notes it, if no file is another since.
-    """
-    memory = folder / _MEMORY
-    try:
-        before = json.loads(memory.read_text("utf-8"))
-        built_at, files = int(before["built_at"]), dict(before["files"])
-        ended_by = str(before.get("ended_by", ""))
-    except (OSError, ValueError, KeyError, TypeError):
-        built_at, files, ended_by = 0, {}, ""
-    now = _inputs(root)
-    is_as_it_was = files == now
-    for path, seen in now.items():
-        if files.get(path, seen) != seen and seen[0] <= built_at:
-            try:
-                os.utime(path)
-                now[path] = _seen(Path(path))
-            except OSError:
-                pass  # not ours to touch; nothing else can be done
-    memory.write_text(json.dumps({"built_at": now_ns, "files": now}), "utf-8")
-    return ended_by if is_as_it_was else ""
-
-
-def _note_end(folder: Path, target: str) -> None:
-    """Nobody wanted to know more, after this target's program: as the last build has left it, so it is."""
-    memory = folder / _MEMORY
-    noted = json.loads(memory.read_text("utf-8"))
-    memory.write_text(json.dumps({**noted, "ended_by": target}), "utf-8")
-
-
 def build(
     checkout: Checkout,
     configuration: Configuration,
@@ -362,25 +302,27 @@ def build(
 ) -> Built:
     """Configures if needed and builds the targets; one that cannot be built stops no other.
 
-    Stale binaries of broken targets may lie in the folder: run only what is not in `broken`.
+    Stale binaries of broken targets may lie in the folder: run only what is not in `broken`. If a
+    file is no longer as it is in `contents`, it was saved while the compiler ran: build again.
     """
+    inputs.refuse_the_future(checkout.root, time.time_ns())
     configure(checkout, configuration, progress)
     folder = configuration.folder(checkout)
     if not targets:
         return Built({}, ())
     progress("building", 0, 0)
     started = time.time_ns()
-    last = freshen(folder, checkout.root, started)
+    contents, last = inputs.begin(folder, checkout.root, started)
     if last in targets and _is_newer(folder / "bin" / last, 0) and not linked(last):
-        _note_end(folder, last)
-        return Built({}, ())
+        inputs.note_end(folder, time.time_ns(), last)
+        return Built({}, (), contents)
 
     def step(done: int, total: int, what: str) -> None:
         progress(_friendly(what), done, total)
         program = folder / what.rpartition(" ")[2]
         # ninja says the same of a link that failed, which leaves an older program, or none.
         if program.parent.name == "bin" and _is_newer(program, started):
-            if not linked(program.name):
+            if inputs.contents(checkout.root) != contents or not linked(program.name):
                 raise _Enough(program.name)
 
     reader = NinjaReader(step)
@@ -396,14 +338,15 @@ def build(
     ]
     try:
         status = _stream(command, checkout.root, reader.feed)
+        inputs.note_end(folder, time.time_ns())
     except _Enough as enough:
-        _note_end(folder, str(enough))
+        inputs.note_end(folder, time.time_ns(), str(enough))
         status = 0
     reader.finish()
     failed = [edge for edge in reader.edges if edge.failed]
     warnings = tuple(w for edge in reader.edges for w in diagnostics(edge.text, "warning"))
     if status == 0:
-        return Built({}, warnings)
+        return Built({}, warnings, contents)
     for edge in failed:
         if "build.ninja" in edge.outputs:
             raise configure_error(edge.text)
@@ -418,7 +361,7 @@ def build(
             MACHINE,
             "`rm -r build` and another try often mend this.",
         )
-    return Built(_blame(folder, targets, failed), warnings)
+    return Built(_blame(folder, targets, failed), warnings, contents)
 
 
 def _is_newer(program: Path, than_ns: int) -> bool:

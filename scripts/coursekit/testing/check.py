@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coursekit.building import build, overlay
+from coursekit.building import build, inputs, overlay
 from coursekit.building.compiler import Diagnostic
 from coursekit.course import paths, progress, purposes, sources
 from coursekit.course.catalog import Catalog, Exercise, TestFile
@@ -17,6 +18,8 @@ from coursekit.errors import USAGE, CourseError
 from coursekit.telling.ui import Ui
 from coursekit.testing import runner
 from coursekit.testing.runner import TestResult
+
+_ROUNDS = 20  # builds of one check, when files keep changing
 
 STATES = ("pass", "fail", "todo", "broken", "blocked")
 
@@ -143,6 +146,52 @@ def run(
         )
     if options.test:
         exercises = _with_such_tests(catalog, exercises, options.test)
+    results, subjects = _sorted_out(checkout, catalog, exercises, options)
+    if subjects:
+        with paths.exclusive(checkout, f"course {what}", ui.say):
+            if checkout.read_only:
+                ui.say(f"This checkout cannot be written to, so it is built in {checkout.builds}.")
+            results = _until_settled(checkout, catalog, exercises, options, ui)
+    if options.counts:
+        progress.record_states(checkout, {key: result.state for key, result in results.items()})
+    return [results[exercise.id] for exercise in exercises]
+
+
+def _until_settled(
+    checkout: Checkout,
+    catalog: Catalog,
+    exercises: Sequence[Exercise],
+    options: Options,
+    ui: Ui,
+) -> dict[str, Result]:
+    """Judges what is on disk when the verdict is given: what is saved meanwhile is built and tested too."""
+    tested = _Tested()
+    changed: list[str] = []
+    for _ in range(_ROUNDS):
+        results, subjects = _sorted_out(checkout, catalog, exercises, options)
+        if not subjects:
+            return results
+        before = inputs.contents(checkout.root)
+        try:
+            built, judged = _build_and_test(checkout, catalog, subjects, options, ui, tested)
+            before = built.contents
+        except CourseError:
+            # An editor may have taken the file away for a moment, to put the new one in its place.
+            if inputs.contents(checkout.root) == before:
+                raise
+        changed = inputs.changed(before, inputs.contents(checkout.root))
+        if not changed:
+            return results | judged
+    raise CourseError(
+        f"{checkout.relative(changed[0])} changed each of the {_ROUNDS} times that it was being built or tested. "
+        "What writes it again and again? Check once that has ended."
+    )
+
+
+def _sorted_out(
+    checkout: Checkout, catalog: Catalog, exercises: Sequence[Exercise], options: Options
+) -> tuple[dict[str, Result], list[_Subject]]:
+    """The verdicts that need no compiler, and what is to be built."""
     results: dict[str, Result] = {}
     subjects: list[_Subject] = []
     for exercise in exercises:
@@ -152,15 +201,7 @@ def run(
             subjects.append(subject)
         else:
             results[exercise.id] = early
-    if subjects:
-        with paths.exclusive(checkout, f"course {what}", ui.say):
-            if checkout.read_only:
-                ui.say(f"This checkout cannot be written to, so it is built in {checkout.builds}.")
-            for result in _build_and_test(checkout, catalog, subjects, options, ui):
-                results[result.exercise.id] = result
-    if options.counts:
-        progress.record_states(checkout, {key: result.state for key, result in results.items()})
-    return [results[exercise.id] for exercise in exercises]
+    return results, subjects
 
 
 def _written(catalog: Catalog, exercise: Exercise) -> dict[str, list[purposes.Written]]:
@@ -226,9 +267,37 @@ def _program(checkout: Checkout, options: Options, test: TestFile) -> runner.Bin
     return runner.Binary(path, test.kind, _thread_sanitized(options, test.kind))
 
 
+class _Tested:
+    """What the test programs said. A program that is still the same has nothing new to say."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[object, list[TestResult]]] = {}
+
+    def keep(
+        self, exercise: str, programs: Sequence[runner.Binary], said: list[TestResult]
+    ) -> None:
+        self._said[exercise] = _identities(programs), said
+
+    def of(self, exercise: str, programs: Sequence[runner.Binary]) -> list[TestResult] | None:
+        then, said = self._said.get(exercise, (None, []))
+        return said if then == _identities(programs) else None
+
+
+def _identities(programs: Sequence[runner.Binary]) -> object:
+    """Changes when any of them is linked again."""
+    stats = [os.stat(program.path) for program in programs if program.path.exists()]
+    return [(info.st_ino, info.st_mtime_ns, info.st_size) for info in stats]
+
+
 def _build_and_test(
-    checkout: Checkout, catalog: Catalog, subjects: Sequence[_Subject], options: Options, ui: Ui
-) -> list[Result]:
+    checkout: Checkout,
+    catalog: Catalog,
+    subjects: Sequence[_Subject],
+    options: Options,
+    ui: Ui,
+    known: _Tested,
+) -> tuple[build.Built, dict[str, Result]]:
+    """What was built, and the verdicts. They hold if no file has changed since that build began."""
     configuration = options.configuration
     chosen = {
         s.exercise.id: _chosen(catalog, s.exercise, options.test) for s in subjects if options.test
@@ -273,38 +342,48 @@ def _build_and_test(
         options.jobs,
         linked,
     )
+    if inputs.contents(checkout.root) != built.contents:
+        return built, {}  # not worth testing
+    results: dict[str, Result] = {}
     groups = []
-    results = []
+    programs: dict[str, list[runner.Binary]] = {}
+    said: dict[str, list[TestResult]] = {}
     good: list[_Subject] = []
     for subject in subjects:
-        exercise = subject.exercise
-        failed = [target for target in targets[exercise.id] if target in built.broken]
+        key = subject.exercise.id
+        failed = [target for target in targets[key] if target in built.broken]
         if failed:
-            results.append(_broken(checkout, catalog, subject, built.broken[failed[0]], options))
+            results[key] = _broken(checkout, catalog, subject, built.broken[failed[0]], options)
             continue
         good.append(subject)
-        binaries = [
+        programs[key] = [
             _program(checkout, options, test)
-            for test in catalog.tests(exercise)
-            if test.target in targets[exercise.id]
+            for test in catalog.tests(subject.exercise)
+            if test.target in targets[key]
         ]
-        first = early.get(exercise.id)
+        first = early.get(key)
+        earlier = None if first is not None else known.of(key, programs[key])
+        if earlier is not None:
+            said[key] = earlier
+            continue
+        said[key] = first or []
         if first is not None and any(test.state != "pass" for test in first):
             continue
-        basic = tuple(b for b in binaries if b.kind == "unit" and first is None)
-        others = tuple(b for b in binaries if b.kind != "unit")
+        basic = tuple(b for b in programs[key] if b.kind == "unit" and first is None)
+        others = tuple(b for b in programs[key] if b.kind != "unit")
         # Tests that were asked for by name all run, whatever becomes of the first.
-        stages = (tuple(binaries),) if options.test else (basic, others)
-        only = frozenset(chosen[exercise.id]) if options.test else None
-        groups.append(runner.Group(exercise.id, tuple(stage for stage in stages if stage), only))
+        stages = (tuple(programs[key]),) if options.test else (basic, others)
+        only = frozenset(chosen[key]) if options.test else None
+        groups.append(runner.Group(key, tuple(stage for stage in stages if stage), only))
     later = tested(groups)
     if early or groups:
         memory.write_text(json.dumps(durations), "utf-8")
     for subject in good:
         key = subject.exercise.id
-        tests = [*early.get(key, []), *later.get(key, [])]
-        results.append(_tested(checkout, catalog, subject, tests, built.warnings, options))
-    return results
+        said[key] = [*said[key], *later.get(key, [])]
+        known.keep(key, programs[key], said[key])
+        results[key] = _tested(checkout, catalog, subject, said[key], built.warnings, options)
+    return built, results
 
 
 def _durations(memory: Path) -> dict[str, float]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursekit.course import catalog as catalogs
-from coursekit.course import progress
+from coursekit.course import progress, sources
 from coursekit.course.catalog import Catalog, Exercise
 from coursekit.course.paths import Checkout
 from coursekit.errors import CourseError
@@ -220,6 +220,7 @@ class Session:
     def _check(self) -> None:
         """What changes while it runs is seen by the next look, because `seen` is from before."""
         self._seen = snapshot(self._files())
+        contents = {path: sources.read(path) for path in self._seen}
         self._extra = []
         clear()
         text.write(
@@ -230,6 +231,11 @@ class Session:
             ]
         )
         self._answer = self._guarded()
+        # A build gives a file the present time, when ninja would not see otherwise that it is new.
+        self._seen = {
+            path: stamp(path) if sources.read(path) == contents[path] else seen
+            for path, seen in self._seen.items()
+        }
         if (
             END in (typed := self._terminal.keys(0)) or "q" in typed
         ):  # the rest was typed at something gone by
