@@ -45,6 +45,9 @@ _AT_HOME = (
     "scripts/testkit/CMakeLists.txt",
 )
 
+# The commands that stay at home with their files.
+_COMMANDS_AT_HOME = tuple(PurePosixPath(p).stem for p in _AT_HOME if "/commands/" in p)
+
 # Of solutions/moduleN: the reference and its notes. Hidden tests stay, whatever they are called.
 _REFERENCE = ("include", "src", "NOTES.md")
 
@@ -214,6 +217,12 @@ def without_sections(text: str, titles: Sequence[str]) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(out))
 
 
+def without_commands(text: str, names: Sequence[str]) -> str:
+    """A README without the rows of its tables that begin with one of these commands."""
+    row = re.compile(rf"\|\s*`scripts/course (?:{'|'.join(names)})\b")
+    return "\n".join(line for line in text.split("\n") if not row.match(line))
+
+
 def note(plan: Plan) -> str:
     """What is different from the whole course, for the top of the README."""
     if plan.with_solutions:
@@ -234,6 +243,7 @@ def _adapt_readme(folder: Path, plan: Plan) -> None:
     path = folder / "README.md"
     if path.is_file():
         text = without_sections(path.read_text("utf-8"), _README_SECTIONS)
+        text = without_commands(text, _COMMANDS_AT_HOME)
         path.write_text(
             re.sub(r"\A(# .*\n)", lambda title: f"{title[1]}\n{note(plan)}\n", text), "utf-8"
         )

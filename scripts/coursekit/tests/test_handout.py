@@ -23,6 +23,11 @@ README = """# The course
 | [0](module0-problem/README.md) | a |
 | [1](module1-executor/README.md) | b |
 
+| run | it prints |
+|---|---|
+| `scripts/course check` | what to do |
+| `scripts/course selftest` | N passed |
+
 ## For instructors
 
 Run handout. See [notes](solutions/module0-problem/NOTES.md).
@@ -131,6 +136,7 @@ def test_links_to_what_is_left_out_become_text(
         and "[MIT](LICENSE), notes." in readme
     )
     assert readme.startswith("# The course\n\nThis is a handout, without the reference.")
+    assert "| `scripts/course check` | what to do |" in readme and "selftest" not in readme
     assert "instructors" not in readme and "maintainers" not in readme and "## Licence" in readme
     assert "You can read the notes and [the table](#experiment)" in (
         tmp_path / "h/module0-problem/README.md"
