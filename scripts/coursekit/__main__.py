@@ -13,7 +13,7 @@ def main() -> int:
         found = ".".join(map(str, sys.version_info[:2]))
         print(
             f"the course needs Python 3.11 or later, and {sys.executable} is {found}: "
-            "use Debian 12, Ubuntu 24.04 or later",
+            "use Debian 12, Debian 13, Ubuntu 24.04 or later",
             file=sys.stderr,
         )
         return 3
