@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/functional/any_invocable.h"
 #include "rt/future/future.h"
 #include "rt/future/waker.h"
@@ -321,6 +322,38 @@ TEST_F(SharedPoolTest, ShutdownDropsWhatIsSpawnedByThoseItDrops) {
   EXPECT_EQ(life.live(), 0);
   EXPECT_EQ(life.destroyed_twice(), 0);
   EXPECT_EQ(pool->alive(), 0u);
+}
+
+// Bug it is here for: the list of all tasks is closed part by part, and what is spawned meanwhile
+// may be bound to a part whose turn is still to come: whoever joins it waits.
+TEST_F(SharedPoolTest, WhatIsSpawnedByThoseThatAreDroppedIsCancelledAtOnce) {
+  // Each thread has a block of ids of its own, and so its tasks are in a part of their own.
+  constexpr int kParts = 16;
+  const auto on_another_thread = [](auto act) { std::thread(std::move(act)).join(); };
+  int spawned = 0, cancelled = 0;
+  const auto spawn_and_ask = [&] {
+    auto handle = pool->spawn(poll_fn([](Context&) -> Poll<void> { return kPending; }));
+    testkit::CountingWaker nobody;
+    const Waker waker = nobody.waker();
+    Context cx(waker);
+    ++spawned;
+    try {
+      static_cast<void>(handle.poll(cx));
+    } catch (const rt::Cancelled&) {
+      ++cancelled;
+    }
+  };
+  for (int i = 0; i < 2; ++i) {
+    on_another_thread([&] {
+      task(*pool, [at_its_end = absl::MakeCleanup([&] {
+                     step("a task is dropped, and spawns");
+                     for (int j = 0; j < kParts; ++j) on_another_thread(spawn_and_ask);
+                   })](Context&) -> Poll<void> { return kPending; });
+    });
+  }
+  pool->shutdown();
+  EXPECT_EQ(spawned, 2 * kParts);
+  EXPECT_EQ(cancelled, spawned);
 }
 
 // Bug it is here for: the task is bound to a list that nobody looks at any more.

@@ -3,8 +3,9 @@
 //   spawn                       a task ends                  the runtime ends
 //   -----                       -----------                  ----------------
 //   bind(): into the list       release(): out of the list   close_and_shutdown_all():
-//   closed: not bound, and the                               closes, takes out one after the
-//   spawner shuts it down                                    other, and shuts each down
+//   closed: not bound, and the                               closes every shard; then takes out
+//   spawner shuts it down                                    one task after the other, and shuts
+//                                                            each down
 //
 // The list is in several shards, each with a lock of its own, so that workers that spawn and end
 // tasks at the same time need not wait for each other. A task's shard follows from the block of its
@@ -19,8 +20,8 @@
 //   1. The list has one reference of each task in it. Whoever takes a task out has that reference.
 //   2. A task is taken out once: by release() or by close_and_shutdown_all().
 //   3. Once close_and_shutdown_all() has returned, every task that was ever bound has been told,
-//      and no task will be bound. That includes those that were spawned by tasks as they were
-//      dropped.
+//      and no task will be bound. Before it shuts the first task down it has closed every shard: so
+//      what a task spawns as it is dropped is refused, whichever shard it belongs to.
 //   4. No lock is held while a task is shut down.
 //
 // The idea is Tokio's runtime::task::OwnedTasks.
@@ -70,9 +71,10 @@ class OwnedTasks {
   // another thread runs at this moment is dropped by that thread. `first`: the shard to begin with;
   // several threads may share the work.
   void close_and_shutdown_all(std::size_t first = 0) noexcept {
+    for (std::size_t i = 0; i <= mask_; ++i) close(shards_[(first + i) & mask_]);
     for (std::size_t i = 0; i <= mask_; ++i) {
       Shard& shard = shards_[(first + i) & mask_];
-      while (TaskRef task = close_and_pop(shard)) std::move(task).shutdown();
+      while (TaskRef task = pop(shard)) std::move(task).shutdown();
     }
   }
 
@@ -126,11 +128,15 @@ class OwnedTasks {
     return shards_[static_cast<std::size_t>(block) & mask_];
   }
 
-  // Null: it is empty, for good.
-  static TaskRef close_and_pop(Shard& shard) noexcept {
+  static void close(Shard& shard) noexcept {
+    const sync::ShortLock lock(shard.mutex);
+    shard.list.write().closed = true;
+  }
+
+  // Null: it is empty; once it is closed, for good.
+  static TaskRef pop(Shard& shard) noexcept {
     const sync::ShortLock lock(shard.mutex);
     List& list = shard.list.write();
-    list.closed = true;
     if (list.first == nullptr) return TaskRef();
     TaskHeader& task = *list.first;
     list.unlink(task);
