@@ -1,5 +1,6 @@
 // Every interleaving of workers, of those who spawn and wake from outside, and of the end. One
-// shard, so that the same tasks meet the same locks in each execution.
+// shard, so that the same tasks meet the same locks in each execution; or two, and as many tasks in
+// each.
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "rt/runtime/stealing_scheduler.h"
 #include "rt/runtime/worker_parks.h"
 #include "rt/runtime/worker_shared.h"
+#include "rt/task/join.h"
 #include "rt/task/spawn.h"
 #include "rt/task/task_cell.h"
 #include "testkit/model/model.h"
@@ -28,6 +30,7 @@ using rt::poll_fn;
 using rt::StealingScheduler;
 using rt::Waker;
 using rt::sync::Atomic;
+using rt::sync::Cell;
 using testkit::model::check;
 using testkit::model::Options;
 using testkit::model::Outcomes;
@@ -36,9 +39,9 @@ using testkit::model::Tracked;
 
 class Runtime {
  public:
-  explicit Runtime(std::size_t workers)
+  explicit Runtime(std::size_t workers, std::size_t shards = 1)
       : scheduler_(new StealingScheduler(workers, std::make_unique<rt::PlainParks>(workers),
-                                         rt::WorkerOptions(), /*shards=*/1)) {}
+                                         rt::WorkerOptions(), shards)) {}
   Runtime(const Runtime&) = delete;
   // When no worker runs any more.
   ~Runtime() { scheduler_->leave(); }
@@ -52,6 +55,14 @@ class Runtime {
     rt::NewTask task =
         rt::TaskCell::create(&future, rt::kFutureVTable<decltype(future)>, *scheduler_, false);
     scheduler_->spawn(std::move(task.owned), std::move(task.scheduled));
+  }
+  template <class F>
+  rt::JoinHandle<void> spawn_joined(F f) {
+    auto future = poll_fn(std::move(f));
+    rt::NewTask task =
+        rt::TaskCell::create(&future, rt::kFutureVTable<decltype(future)>, *scheduler_, true);
+    scheduler_->spawn(std::move(task.owned), std::move(task.scheduled));
+    return rt::JoinHandle<void>(rt::join_handle(std::move(task.joined)));
   }
 
  private:
@@ -183,6 +194,67 @@ TEST(RuntimeModel, ATaskThatIsSpawnedByADroppedOneIsDropped) {
     worker.join();
     spawner.join();
     MODEL_REQUIRE(runtime->alive() == 0);
+  });
+}
+
+// Bug it is here for: a task is dropped, and what it spawns belongs to a shard that is still open.
+// It is pending until that shard's turn has come, and its spawner is told of no end.
+TEST(RuntimeModel, WhatADroppedTaskSpawnsIsCancelledAtOnce) {
+  struct JoinsInItsEnd {
+    explicit JoinsInItsEnd(Runtime& r) noexcept : runtime(&r) {}
+    JoinsInItsEnd(JoinsInItsEnd&& other) noexcept
+        : runtime(std::exchange(other.runtime, nullptr)) {}
+    ~JoinsInItsEnd() {
+      if (runtime == nullptr) return;
+      for (int i = 0; i < 2; ++i) MODEL_REQUIRE(is_cancelled_at_once());  // One for each shard.
+    }
+    bool is_cancelled_at_once() {
+      auto handle = runtime->spawn_joined([](Context&) -> Poll<void> { return kPending; });
+      testkit::CountingWaker nobody;
+      const Waker waker = nobody.waker();
+      Context cx(waker);
+      try {
+        static_cast<void>(handle.poll(cx));
+      } catch (const rt::Cancelled&) {
+        return true;
+      }
+      return false;
+    }
+    Runtime* runtime;
+  };
+  check(Options().spurious_wakeups(0), [] {
+    Runtime runtime(1, /*shards=*/2);
+    for (int i = 0; i < 2; ++i) {  // One in each shard.
+      runtime.spawn([mine = JoinsInItsEnd(runtime)](Context&) -> Poll<void> { return kPending; });
+    }
+    Thread worker([&] { runtime->work(0); });
+    runtime->close();
+    worker.join();
+    MODEL_REQUIRE(runtime->alive() == 0);
+  });
+}
+
+// Bug it is here for: the last worker drops a future whose destructor looks at what was written
+// before close(), and nothing orders the two.
+TEST(RuntimeModel, DroppedFuturesSeeWhatCameBeforeTheEnd) {
+  struct LooksInItsEnd {
+    explicit LooksInItsEnd(const Cell<bool>& f) noexcept : flag(&f) {}
+    LooksInItsEnd(LooksInItsEnd&& other) noexcept : flag(std::exchange(other.flag, nullptr)) {}
+    ~LooksInItsEnd() {
+      if (flag != nullptr) MODEL_REQUIRE(flag->read());
+    }
+    const Cell<bool>* flag;
+  };
+  check(Options().spurious_wakeups(0), [] {
+    Cell<bool> has_come(false);
+    Runtime runtime(2);
+    runtime.spawn([mine = LooksInItsEnd(has_come)](Context&) -> Poll<void> { return kPending; });
+    Thread other([&] { runtime->work(1); });
+    Thread worker([&] { runtime->work(0); });
+    has_come.write() = true;
+    runtime->close();
+    other.join();
+    worker.join();
   });
 }
 

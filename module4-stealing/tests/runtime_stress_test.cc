@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/functional/any_invocable.h"
 #include "rt/future/future.h"
 #include "rt/future/waker.h"
@@ -213,6 +214,33 @@ TEST(RuntimeStress, SpawnsRaceWithTheEnd) {
     EXPECT_EQ(life.live(), 0);
     EXPECT_EQ(life.destroyed_twice(), 0);
     EXPECT_EQ(pool.alive(), 0u);
+  }
+}
+
+// Bug it is here for: the last worker is busy when the end comes, sees it without an order, and
+// runs the destructors of futures. What they read has no lock: ThreadSanitizer sees the race.
+TEST(RuntimeStress, DroppedFuturesSeeWhatCameBeforeTheEnd) {
+  constexpr int kRounds = 40;
+  for (int round = 0; round < kRounds; ++round) {
+    int written = 0;  // No atomic, as the next.
+    int seen = 0;
+    const std::size_t workers = 1 + static_cast<std::size_t>(round) % 2;
+    Pool pool(workers);
+    std::atomic<std::size_t> busy{0};
+    for (std::size_t i = 0; i < workers; ++i) {
+      pool.spawn([&busy, begun = false](Context& cx) mutable -> Poll<void> {
+        if (!std::exchange(begun, true)) busy.fetch_add(1);
+        cx.waker().wake_by_ref();
+        return kPending;
+      });
+    }
+    pool.spawn([looks = absl::MakeCleanup([&] { seen = written; })](Context&) -> Poll<void> {
+      return kPending;
+    });
+    while (busy.load() < workers) std::this_thread::yield();
+    written = 42;
+    pool.shutdown();
+    EXPECT_EQ(seen, 42);
   }
 }
 

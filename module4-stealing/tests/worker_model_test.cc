@@ -25,6 +25,7 @@ using rt::kReady;
 using rt::Parker;
 using rt::Poll;
 using rt::sync::Atomic;
+using rt::sync::Cell;
 using testkit::model::check;
 using testkit::model::Options;
 using testkit::model::Thread;
@@ -173,6 +174,22 @@ TEST(WorkerModel, NoTaskOfAnEventIsLeftWhileTheOtherWorkerSleeps) {
     Thread other([&] { work(fleet, 1, 1); });
     work(fleet, 0, 1);
     other.join();
+  });
+}
+
+// Bug it is here for: a worker that is busy, and so is not unparked, sees the end by a relaxed
+// load. What it does after its last step then races with what came before close().
+TEST(WorkerModel, WhatCameBeforeTheEndIsSeenAfterTheLastStep) {
+  check(Options().spurious_wakeups(0), [] {
+    Fleet fleet(1, std::make_unique<rt::PlainParks>(1));
+    Cell<bool> has_come(false);
+    Thread worker([&] {
+      fleet.work(0);
+      MODEL_REQUIRE(has_come.read());
+    });
+    has_come.write() = true;
+    fleet.shared().close();
+    worker.join();
   });
 }
 

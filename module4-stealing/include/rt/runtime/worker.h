@@ -69,6 +69,7 @@
 //      each other by way of the slot. Module 5 ends that.)
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
+//   5. What happened before close() is seen by whatever happens after the step() that said false.
 //
 // Costs, in read-modify-writes (RMW) beside those of the task's own word: none for a task that
 // comes by the slot; two for one that comes by the own queue, its push and its pop. A task

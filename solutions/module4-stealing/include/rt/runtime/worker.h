@@ -69,6 +69,7 @@
 //      each other by way of the slot. Module 5 ends that.)
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
+//   5. What happened before close() is seen by whatever happens after the step() that said false.
 //
 // Costs, in read-modify-writes (RMW) beside those of the task's own word: none for a task that
 // comes by the slot; two for one that comes by the own queue, its push and its pop. A task
@@ -108,8 +109,9 @@ class Worker {
   // One pass of the loop, as in the table above. False once closed.
   bool step() {
     // BEGIN SOLUTION 4.5
-    // Relaxed: who sleeps sees it by the unpark() of close(), and who is busy soon enough.
-    if (shared_.is_closed.load(std::memory_order_relaxed)) return false;
+    // Acquire: pairs with the store in close(). A worker that is busy is not unparked, and still
+    // what came before close() has to come before the destructors that run at the end.
+    if (shared_.is_closed.load(std::memory_order_acquire)) return false;
     if (is_asleep_) wake_up();
     if (is_due(since_look_, shared_.options.event_interval)) {
       look_for_events();
