@@ -3,6 +3,7 @@
 #include "rt/runtime/io_executor.h"
 
 #include <cerrno>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -675,6 +676,21 @@ TEST_F(IoExecutorTest, MayGoWithTimersAndSocketsInUse) {
   EXPECT_EQ(outside.wakes(), 1);
   EXPECT_THROW((void)outside.poll(survivor), rt::Cancelled);
   on_another_thread([&] { waker->wake_by_ref(); });
+}
+
+// Bug it is here for: a use after free in place of a message. The task is destroyed during its
+// poll.
+TEST(IoExecutorDeathTest, DestroyedInOneOfItsTasksEndsTheProgram) {
+  EXPECT_DEATH(
+      {
+        std::signal(SIGABRT, SIG_DFL);  // The end is what is wanted, and no report of a crash.
+        std::unique_ptr<IoExecutor> executor = IoExecutor::create().value();
+        executor->block_on(poll_fn([&executor](Context&) -> Poll<void> {
+          executor.reset();
+          return kReady;
+        }));
+      },
+      "rt::IoExecutor: destroyed inside one of its own tasks");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The pool as a whole: tasks on several workers, real sockets, timers and join handles.
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -192,6 +193,32 @@ TEST(IoPoolSystem, NoWorkersIsAnError) {
   const absl::StatusOr<std::unique_ptr<IoPool>> none = IoPool::create(0);
   EXPECT_FALSE(none.ok());
   EXPECT_EQ(make_pool()->block_on(answer()), 42);
+}
+
+// Bugs it is here for: it would wait for itself, or be gone while its block_on() goes on.
+TEST(IoPoolDeathTest, DestroyedInOneOfItsTasksOrInItsBlockOnEndsTheProgram) {
+  constexpr char kMessage[] = "rt::IoPool: destroyed inside one of its own tasks";
+  EXPECT_DEATH(
+      {
+        std::signal(SIGABRT, SIG_DFL);  // The end is what is wanted, and no report of a crash.
+        std::unique_ptr<IoPool> pool = make_pool();
+        pool->spawn_detached(poll_fn([&pool](Context&) -> Poll<void> {
+          pool.reset();
+          return kReady;
+        }));
+        rt::block_on(poll_fn([](Context&) -> Poll<void> { return kPending; }));
+      },
+      kMessage);
+  EXPECT_DEATH(
+      {
+        std::signal(SIGABRT, SIG_DFL);
+        std::unique_ptr<IoPool> pool = make_pool();
+        pool->block_on(poll_fn([&pool](Context&) -> Poll<void> {
+          pool.reset();
+          return kReady;
+        }));
+      },
+      kMessage);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The pool with its threads. Where a test needs two of them at once, they wait for each other.
 #include <atomic>
 #include <barrier>
+#include <csignal>
 #include <cstddef>
 #include <memory>
 #include <stdexcept>
@@ -134,6 +135,32 @@ TEST(SharedPool, ShutdownWaitsForThePollThatIsUnderWay) {
   pool->shutdown();  // Of two that call it each returns when it is over.
   EXPECT_EQ(life.live(), 0);
   other.join();
+}
+
+// Bug it is here for: it would wait for itself, or be gone while its block_on() goes on.
+TEST(SharedPoolDeathTest, DestroyedInOneOfItsTasksOrInItsBlockOnEndsTheProgram) {
+  constexpr char kMessage[] = "rt::SharedPool: destroyed inside one of its own tasks";
+  EXPECT_DEATH(
+      {
+        std::signal(SIGABRT, SIG_DFL);  // The end is what is wanted, and no report of a crash.
+        auto pool = std::make_unique<SharedPool>(1);
+        task(*pool, [&pool](Context&) -> Poll<void> {
+          pool.reset();
+          return kReady;
+        });
+        rt::block_on(poll_fn([](Context&) -> Poll<void> { return kPending; }));
+      },
+      kMessage);
+  EXPECT_DEATH(
+      {
+        std::signal(SIGABRT, SIG_DFL);
+        auto pool = std::make_unique<SharedPool>(1);
+        pool->block_on(poll_fn([&pool](Context&) -> Poll<void> {
+          pool.reset();
+          return kReady;
+        }));
+      },
+      kMessage);
 }
 
 }  // namespace

@@ -430,6 +430,21 @@ TEST(RuntimeEnd, InsideOneOfItsOwnTasksEndsTheProgram) {
       "destroyed inside one of its own tasks");
 }
 
+// Bug it is here for: block_on() goes on with a runtime that is gone.
+TEST(RuntimeEnd, InsideItsOwnBlockOnEndsTheProgram) {
+  make(1)->shutdown();
+  EXPECT_DEATH(
+      {
+        std::signal(SIGABRT, SIG_DFL);
+        std::unique_ptr<Runtime> runtime = make(1);
+        runtime->block_on(poll_fn([&runtime](Context&) -> Poll<void> {
+          runtime.reset();
+          return kReady;
+        }));
+      },
+      "rt::Runtime: destroyed inside one of its own tasks, or in its own block_on");
+}
+
 // Bugs it is here for: a leak, a hang, or a use after the end, in a combination of states that
 // nobody has thought of.
 TEST(RuntimeEnd, AThousandRuntimesWithTasksInEveryState) {

@@ -1,6 +1,7 @@
 // rt/runtime/local_runtime.h: given code, on top of exercises 1.7 and 1.9.
 #include "rt/runtime/local_runtime.h"
 
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -9,7 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "rt/future/async.h"
+#include "rt/future/box_future.h"
+#include "rt/runtime/local_executor.h"
 #include "testkit/testkit.h"
 
 namespace testkit {
@@ -228,6 +232,58 @@ TEST(LocalRuntime, IsNotStalledWhileThereAreEvents) {
   runtime.spawn(poll_fn(three_times)).detach();
   EXPECT_EQ(runtime.run_until_stalled(), 3U);
   EXPECT_EQ(runtime.alive(), 0U);
+}
+
+// --- Destroyed in the wrong place ----------------------------------------------------------------
+
+// Bug it is here for: a use after free in place of a message. The task is destroyed during its
+// poll.
+TEST(LocalRuntimeDeathTest, DestroyedInOneOfItsTasksEndsTheProgram) {
+  EXPECT_DEATH(
+      {
+        std::signal(SIGABRT, SIG_DFL);  // The end is what is wanted, and no report of a crash.
+        auto runtime = std::make_unique<LocalRuntime>();
+        runtime->block_on(poll_fn([&runtime](Context&) -> Poll<void> {
+          runtime.reset();
+          return kReady;
+        }));
+      },
+      "rt::LocalRuntime: destroyed inside one of its own tasks");
+}
+
+TEST(LocalRuntimeDeathTest, AnExecutorDestroyedInOneOfItsTasksEndsTheProgram) {
+  for (const bool by_run : {false, true}) {
+    EXPECT_DEATH(
+        {
+          std::signal(SIGABRT, SIG_DFL);
+          auto executor = std::make_unique<rt::LocalExecutor>();
+          executor->spawn(rt::BoxFuture<void>(poll_fn([&executor](Context&) -> Poll<void> {
+            executor.reset();
+            return kReady;
+          })));
+          by_run ? executor->run() : static_cast<void>(executor->run_one());
+        },
+        "rt::LocalExecutor: destroyed inside one of its own tasks");
+  }
+}
+
+// Bug it is here for: only the innermost runtime is looked at. In a task of another one, inside a
+// task of this one, it is as wrong.
+TEST(LocalRuntimeDeathTest, DestroyedFurtherInsideEndsTheProgram) {
+  EXPECT_DEATH(
+      {
+        std::signal(SIGABRT, SIG_DFL);
+        auto runtime = std::make_unique<LocalRuntime>();
+        runtime->block_on(poll_fn([&runtime](Context&) -> Poll<void> {
+          LocalRuntime another;  // Its end drops a task, and that destroys ours.
+          another
+              .spawn(poll_fn([ends = absl::MakeCleanup([&runtime] { runtime.reset(); })](
+                                 Context&) -> Poll<void> { return kPending; }))
+              .detach();
+          return kReady;
+        }));
+      },
+      "rt::LocalRuntime: destroyed inside one of its own tasks");
 }
 
 }  // namespace

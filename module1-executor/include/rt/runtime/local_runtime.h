@@ -43,8 +43,11 @@ class LocalRuntime final : public Scheduler {
   explicit LocalRuntime(std::shared_ptr<Park> park)
       : owned_(std::make_unique<LocalExecutor>(park)), executor_(*owned_), park_(park.get()) {}
 
-  // Drops the tasks that are left. What they spawn while they are dropped is dropped too.
+  // Drops the tasks that are left. What they spawn while they are dropped is dropped too. In a task
+  // of this runtime it prints a message and ends the program: the task would be destroyed in the
+  // middle of its poll.
   ~LocalRuntime() override {
+    if (is_inside()) destroyed_inside_a_task("rt::LocalRuntime");
     const EnterScheduler inside(this);
     owned_.reset();
   }
@@ -90,6 +93,9 @@ class LocalRuntime final : public Scheduler {
     }
     return polls;
   }
+
+  // Whether this thread is in block_on() or run_until_stalled() of this runtime.
+  bool is_inside() const noexcept { return EnterScheduler::has_entered(*this); }
 
   // How many tasks have not ended.
   std::size_t alive() const noexcept { return executor_.alive(); }

@@ -19,6 +19,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <new>
@@ -220,28 +222,48 @@ class Scheduler {
   virtual RawJoinHandle spawn_raw(void* future, const FutureVTable& vtable) = 0;
 };
 
-namespace detail {
-struct CurrentSchedulerTag;
-inline Scheduler*& current_scheduler_slot() noexcept {
-  return sync::ThreadLocal<Scheduler*, CurrentSchedulerTag>::get();
-}
-}  // namespace detail
-
-// The scheduler whose tasks this thread is running, or null.
-inline Scheduler* current_scheduler() noexcept { return detail::current_scheduler_slot(); }
-
 // Makes `scheduler` the current one of this thread for as long as this object lives.
 class [[nodiscard]] EnterScheduler {
  public:
   explicit EnterScheduler(Scheduler* scheduler) noexcept
-      : previous_(std::exchange(detail::current_scheduler_slot(), scheduler)) {}
+      : scheduler_(scheduler), outer_(std::exchange(innermost(), this)) {}
   EnterScheduler(const EnterScheduler&) = delete;
   EnterScheduler& operator=(const EnterScheduler&) = delete;
-  ~EnterScheduler() { detail::current_scheduler_slot() = previous_; }
+  ~EnterScheduler() { innermost() = outer_; }
+
+  // What was entered last on this thread, or null.
+  static Scheduler* current() noexcept {
+    const EnterScheduler* const here = innermost();
+    return here == nullptr ? nullptr : here->scheduler_;
+  }
+  // Whether this thread has entered `scheduler`, and others perhaps since.
+  static bool has_entered(const Scheduler& scheduler) noexcept {
+    const EnterScheduler* here = innermost();
+    while (here != nullptr && here->scheduler_ != &scheduler) here = here->outer_;
+    return here != nullptr;
+  }
 
  private:
-  Scheduler* previous_;
+  struct Tag;
+  static const EnterScheduler*& innermost() noexcept {
+    return sync::ThreadLocal<const EnterScheduler*, Tag>::get();
+  }
+
+  Scheduler* const scheduler_;
+  const EnterScheduler* const outer_;
 };
+
+// The scheduler whose tasks this thread is running, or null.
+inline Scheduler* current_scheduler() noexcept { return EnterScheduler::current(); }
+
+// For destructors, which cannot throw: prints a line and ends the program.
+[[noreturn]] inline void destroyed_inside_a_task(const char* what) noexcept {
+  std::fprintf(stderr,
+               "%s: destroyed inside one of its own tasks, or in its own block_on(), which still "
+               "need it. Let the thread that made it destroy it, outside of all tasks.\n",
+               what);
+  std::abort();
+}
 
 // Spawns onto a given scheduler.
 template <Future F>

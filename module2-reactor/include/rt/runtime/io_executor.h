@@ -42,7 +42,9 @@ class IoExecutor {
 
   IoExecutor(const IoExecutor&) = delete;
   IoExecutor& operator=(const IoExecutor&) = delete;
+  // In a task of this executor it prints a message and ends the program, as ~LocalRuntime() does.
   ~IoExecutor() {
+    if (runtime_->is_inside()) destroyed_inside_a_task("rt::IoExecutor");
     const EnterDriver inside(driver_->handle());
     runtime_.reset();
     driver_->shutdown();

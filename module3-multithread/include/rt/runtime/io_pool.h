@@ -50,7 +50,12 @@ class IoPool {
 
   IoPool(const IoPool&) = delete;
   IoPool& operator=(const IoPool&) = delete;
-  ~IoPool() { shutdown(); }
+  // As shutdown(). In a task of this pool, and in its block_on(), it prints a message and ends the
+  // program.
+  ~IoPool() {
+    if (pool_.is_inside()) destroyed_inside_a_task("rt::IoPool");
+    shutdown();
+  }
 
   // As SharedPool::block_on. The thread sleeps on a Parker of its own; the workers bring the
   // events.

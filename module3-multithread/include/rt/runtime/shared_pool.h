@@ -22,8 +22,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -78,14 +76,10 @@ class SharedPool final : public Scheduler {
   SharedPool(const SharedPool&) = delete;
   SharedPool& operator=(const SharedPool&) = delete;
 
-  // As shutdown(). In a task of this pool it ends the program, with a word about it.
+  // As shutdown(). In a task of this pool, and in its block_on(), it prints a message and ends the
+  // program.
   ~SharedPool() override {
-    if (SharedQueue::Here::is_in(*queue_)) {
-      std::fprintf(stderr,
-                   "rt::SharedPool: destroyed inside one of its own tasks, whose end it waits for. "
-                   "Let the thread that made the pool destroy it.\n");
-      std::abort();
-    }
+    if (is_inside()) destroyed_inside_a_task("rt::SharedPool");
     shutdown();
     queue_->leave();
   }
@@ -136,6 +130,9 @@ class SharedPool final : public Scheduler {
     drop_all();
     end_end();
   }
+
+  // Whether this thread runs or drops a task of this pool, or is in its block_on().
+  bool is_inside() const noexcept { return EnterScheduler::has_entered(*this); }
 
   // How many tasks have not ended.
   std::size_t alive() const noexcept { return queue_->alive(); }

@@ -45,8 +45,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -158,15 +156,10 @@ class Runtime final {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  // As shutdown(); does not wait if shutdown_for() has given up. In a task of this runtime it ends
-  // the program, with a word about it.
+  // As shutdown(); does not wait if shutdown_for() has given up. In a task of this runtime, and in
+  // its block_on(), it prints a message and ends the program.
   ~Runtime() {
-    if (StealingScheduler::Here::is_in(core_->scheduler())) {
-      std::fprintf(stderr,
-                   "rt::Runtime: destroyed inside one of its own tasks, whose end it waits for. "
-                   "Let the thread that made the runtime destroy it.\n");
-      std::abort();
-    }
+    if (EnterScheduler::has_entered(*core_)) destroyed_inside_a_task("rt::Runtime");
     if (has_given_up_) {
       for (sync::Thread& thread : threads_) thread.detach();
     } else {

@@ -42,6 +42,7 @@
 #include "rt/platform/sync.h"
 #include "rt/runtime/block_on.h"
 #include "rt/task/poll_task.h"
+#include "rt/task/spawn.h"
 #include "rt/task/task_queue.h"
 #include "rt/trace/trace.h"
 
@@ -65,8 +66,10 @@ class LocalExecutor {
   LocalExecutor& operator=(const LocalExecutor&) = delete;
 
   // Drops the tasks that are left, in the order in which they were spawned. While it does, a task
-  // that is spawned is dropped at once, and a wake does nothing. REQUIRES: no task is being polled.
+  // that is spawned is dropped at once, and a wake does nothing. In one of its own tasks it prints
+  // a message and ends the program: the task would be destroyed in the middle of its poll.
   ~LocalExecutor() {
+    if (is_running_) destroyed_inside_a_task("rt::LocalExecutor");
     // BEGIN SOLUTION 1.7
     closing_ = true;
     while (!tasks_.empty()) {
@@ -101,6 +104,7 @@ class LocalExecutor {
   // is dropped, the exception leaves run_one(), and the executor can be used on.
   // REQUIRES: no task is being polled.
   bool run_one() {
+    const Running running(*this);
     // BEGIN SOLUTION 1.7
     const sync::Arc<Task> task = take();
     if (!task) return false;
@@ -135,6 +139,7 @@ class LocalExecutor {
 
   // Runs tasks until none is left, and sleeps whenever none is ready. Throws what a task throws.
   void run() {
+    const Running running(*this);
     // BEGIN SOLUTION 1.7
     while (alive() > 0) {
       if (!run_one()) park();
@@ -150,6 +155,20 @@ class LocalExecutor {
   }
 
  private:
+  // Tasks may be polled and dropped in this scope.
+  class [[nodiscard]] Running {
+   public:
+    explicit Running(LocalExecutor& executor) noexcept
+        : is_running_(executor.is_running_), before_(std::exchange(executor.is_running_, true)) {}
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() { is_running_ = before_; }
+
+   private:
+    bool& is_running_;
+    const bool before_;
+  };
+
   struct Shared;
 
   // What a waker points to.
@@ -213,6 +232,7 @@ class LocalExecutor {
   };
 
   const sync::Arc<Shared> shared_;
+  bool is_running_ = false;  // For Running and the destructor.
   // BEGIN SOLUTION 1.7
   // STUB: // Yours: the rest.
 
