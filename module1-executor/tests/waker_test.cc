@@ -1,7 +1,9 @@
 #include "rt/future/waker.h"
 
+#include <csignal>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -23,6 +25,10 @@ static_assert(!std::is_copy_constructible_v<Waker> && !std::is_copy_assignable_v
               "A second owner comes from clone(), where one sees it");
 static_assert(std::is_nothrow_move_constructible_v<Waker>);
 static_assert(std::is_nothrow_move_assignable_v<Waker>);
+static_assert(std::is_nothrow_destructible_v<Waker>);
+static_assert(noexcept(std::declval<const Waker&>().clone()));
+static_assert(noexcept(std::declval<const Waker&>().wake_by_ref()));
+static_assert(noexcept(std::declval<Waker>().wake()));
 
 // --- Each owner gives its reference back once ----------------------------------------------------
 
@@ -235,6 +241,36 @@ TEST(Waker, WakeIsOneCallOfTheTablesWake) {
   EXPECT_EQ(calls_of_wake, 1);
   EXPECT_EQ(calls_of_others, 0) << "wake() && is the table's wake, and nothing else: no\n"
                                    "wake_by_ref, no clone, no drop.";
+}
+
+// Bug it is here for: who wakes several tasks is left by the first exception, and those behind it
+// sleep for ever. That none of the four throws is what all who wake count on.
+TEST(WakerDeathTest, AFunctionOfTheTableThatThrowsEndsTheProgram) {
+  struct Throwing {
+    static void* clone(void*) { throw std::runtime_error("of clone"); }
+    static void wake(void*) { throw std::runtime_error("of wake"); }
+    static void wake_by_ref(void*) { throw std::runtime_error("of wake_by_ref"); }
+    static void drop(void* throws) {
+      if (throws != nullptr) throw std::runtime_error("of drop");
+    }
+  };
+  static constexpr WakerVTable kThrowing(&Throwing::clone, &Throwing::wake, &Throwing::wake_by_ref,
+                                         &Throwing::drop);
+  const auto dies = [](auto act, const char* because) {
+    const auto ends_the_program = [&] {
+      std::signal(SIGABRT, SIG_DFL);  // The end is what is wanted, and no report of a crash.
+      try {
+        act();
+      } catch (const std::runtime_error&) {
+      }
+    };
+    EXPECT_DEATH(ends_the_program(), because);
+  };
+  dies([] { Waker(nullptr, &kThrowing).wake(); }, "of wake");
+  dies([] { Waker(nullptr, &kThrowing).wake_by_ref(); }, "of wake_by_ref");
+  dies([] { Waker(nullptr, &kThrowing).clone(); }, "of clone");
+  int something = 0;
+  dies([&] { const Waker dropped(&something, &kThrowing); }, "of drop");
 }
 
 // Bug it is here for: null data taken for "owns nothing". What the data means, null included, is

@@ -175,7 +175,7 @@ class Timers {
     bool is_full() const noexcept { return size_ == wakers_.size(); }
     std::size_t size() const noexcept { return size_; }
     void add(Waker waker) noexcept { wakers_[size_++].emplace(std::move(waker)); }
-    void wake_all() {
+    void wake_all() noexcept {
       for (std::size_t i = 0; i < size_; ++i) std::move(*wakers_[i]).wake();
     }
 

@@ -14,6 +14,10 @@
 //   3. Two wakers that will_wake() each other wake the same task.
 //   4. When the table is asked to take a reference back, this Waker has let go of it already. What
 //      runs there may look at this Waker again, or destroy the place in which it stands.
+//   5. None of the four functions throws. Who wakes has often taken several wakers from under a
+//      lock, and those behind one that throws would be lost, and their tasks asleep for ever. So
+//      waking, cloning and dropping are noexcept: an exception there ends the program
+//      (std::terminate), in the place where it was thrown.
 //
 // The idea is Rust's std::task::{Waker, RawWakerVTable}.
 #pragma once
@@ -22,7 +26,7 @@
 
 namespace rt {
 
-// What a waker's data pointer means.
+// What a waker's data pointer means. None of the four may throw.
 struct WakerVTable {
   constexpr WakerVTable(void* (*clone_fn)(void*), void (*wake_fn)(void*),
                         void (*wake_by_ref_fn)(void*), void (*drop_fn)(void*)) noexcept
@@ -64,23 +68,23 @@ class Waker {
   }
 
   // A second waker for the same task.
-  Waker clone() const {
+  Waker clone() const noexcept {
     // BEGIN SOLUTION 1.2
     return Waker(vtable_->clone(data_), vtable_);
     // END SOLUTION
   }
 
   // Wakes the task and uses this waker up: `std::move(waker).wake()`.
-  void wake() && {
+  void wake() && noexcept {
     // BEGIN SOLUTION 1.2
-    // Emptied first, so that a wake function that throws does not lead to a second give-back.
+    // Emptied first: the table may destroy this Waker, or look at it again.
     const WakerVTable* vtable = std::exchange(vtable_, nullptr);
     vtable->wake(data_);
     // END SOLUTION
   }
 
   // Wakes the task; this waker stays usable.
-  void wake_by_ref() const {
+  void wake_by_ref() const noexcept {
     // BEGIN SOLUTION 1.2
     vtable_->wake_by_ref(data_);
     // END SOLUTION
