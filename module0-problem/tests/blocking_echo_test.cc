@@ -42,18 +42,21 @@ TEST(BlockingEcho, RetriesAWriteInterruptedByASignal) {
   EXPECT_EQ(testkit::receive_now(theirs), "hello world");
 }
 
-// Bug it is here for: any -1 made again, so that a broken connection keeps its thread for ever.
+// Bug it is here for: any -1 made again, so that a broken connection keeps its thread for ever; or
+// EAGAIN, which a socket with a time limit gives, made again like EINTR.
 TEST(BlockingEcho, ReturnsTheErrorOfAWrite) {
-  auto [ours, theirs] = testkit::socket_pair();
-  testkit::SysScript script;
-  script.name(ours.get(), "connection");
-  script.on_write(ours.get()).at_most(5).fails(ECONNRESET);
+  for (const int error : {ECONNRESET, EAGAIN, EIO}) {
+    auto [ours, theirs] = testkit::socket_pair();
+    testkit::SysScript script;
+    script.name(ours.get(), "connection");
+    script.on_write(ours.get()).at_most(5).fails(error);
 
-  const absl::Status status = rt::write_all(ours.get(), "hello world");
-  EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(ECONNRESET)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("write"))
-      << "the message says which call failed";
-  EXPECT_EQ(script.count(Call::kWrite), 2u);
+    const absl::Status status = rt::write_all(ours.get(), "hello world");
+    EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(error)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("write"))
+        << "the message says which call failed";
+    EXPECT_EQ(script.count(Call::kWrite), 2u);
+  }
 }
 
 // Bug it is here for: the first write to a closed connection ends the process with SIGPIPE.
@@ -132,17 +135,20 @@ TEST(BlockingEcho, TellsThePeerThatItIsDoneAndLeavesTheDescriptorOpen) {
   EXPECT_NE(::fcntl(ours.get(), F_GETFD), -1) << "closing the descriptor is its owner's affair";
 }
 
-// Bug it is here for: an error of read(2) taken for the end, and reported as success.
+// Bug it is here for: an error of read(2) taken for the end, and reported as success; or EAGAIN
+// made again like EINTR.
 TEST(BlockingEcho, ReturnsTheErrorOfARead) {
-  auto [ours, theirs] = testkit::socket_pair();
-  testkit::SysScript script;
-  script.name(ours.get(), "connection");
-  script.on_read(ours.get()).gives("hello").fails(ECONNRESET);
+  for (const int error : {ECONNRESET, EAGAIN, ETIMEDOUT}) {
+    auto [ours, theirs] = testkit::socket_pair();
+    testkit::SysScript script;
+    script.name(ours.get(), "connection");
+    script.on_read(ours.get()).gives("hello").fails(error).ends().forever();
 
-  const absl::Status status = rt::echo_connection(ours.get());
-  EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(ECONNRESET)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("read"));
-  EXPECT_EQ(testkit::receive_now(theirs), "hello");
+    const absl::Status status = rt::echo_connection(ours.get());
+    EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(error)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("read"));
+    EXPECT_EQ(testkit::receive_now(theirs), "hello");
+  }
 }
 
 // Bug it is here for: the status of write_all dropped; the thread goes on for a peer that is gone.
@@ -187,18 +193,18 @@ absl::Status serve_blocking(const Fd& listener) {
   return status;
 }
 
-// Bug it is here for: detached threads that nobody waits for: they outlive what they were given.
-TEST(BlockingEcho, ReturnsOnlyWhenEveryConnectionHasEnded) {
+// serve_blocking() with two clients, after which accept4(2) fails with `error`. They end when the
+// server waits for the threads of their connections, or has failed to.
+void returns_only_when_every_connection_has_ended(int error) {
   const Fd listener = testkit::listen_unix();
   const Fd first = testkit::connect_to(listener);
   const Fd second = testkit::connect_to(listener);
   testkit::SysScript script;
   script.name(listener.get(), "listener");
-  script.on_accept(listener.get()).passes().passes().fails(EINVAL);
+  script.on_accept(listener.get()).passes().passes().fails(error);
 
   const std::ptrdiff_t threads = threads_before();
 
-  // The clients end when the server waits for their connections' threads, or has failed to.
   std::atomic<bool> returned{false};
   bool too_early = false;
   std::thread clients([&, server = ::gettid()] {
@@ -215,12 +221,22 @@ TEST(BlockingEcho, ReturnsOnlyWhenEveryConnectionHasEnded) {
     testkit::end_output(first);
     testkit::end_output(second);
   });
-  EXPECT_EQ(rt::serve_blocking(listener.get()), absl::OkStatus());
+  EXPECT_EQ(rt::serve_blocking(listener.get()).ok(), error == EINVAL);
   returned = true;
   clients.join();
   while (testkit::threads() > threads) std::this_thread::yield();  // one left over uses the script
   EXPECT_FALSE(too_early) << "serve_blocking returned while the threads of two connections were\n"
                              "running. It has to wait for every thread that it has started.";
+}
+
+// Bug it is here for: detached threads that nobody waits for: they outlive what they were given.
+TEST(BlockingEcho, ReturnsOnlyWhenEveryConnectionHasEnded) {
+  returns_only_when_every_connection_has_ended(EINVAL);
+}
+
+// Bug it is here for: a return in the middle of the loop, past the joins.
+TEST(BlockingEcho, ReturnsOnlyWhenEveryConnectionHasEndedAlsoWithAnError) {
+  returns_only_when_every_connection_has_ended(EMFILE);
 }
 
 // Bug it is here for: the server ends because one client hung up before it was accepted.
@@ -249,20 +265,23 @@ TEST(BlockingEcho, EndsWhenTheListenerIsShutDown) {
   }
 }
 
-// Bug it is here for: out of descriptors, accept4(2) fails every time: a loop at 100 % CPU.
+// Bug it is here for: out of descriptors, accept4(2) fails every time: a loop at 100 % CPU. Or
+// EAGAIN, which a listener with a time limit gives, made again like EINTR.
 TEST(BlockingEcho, ReturnsTheErrorOfAccept) {
-  const Fd listener = testkit::listen_unix();
-  const Fd client = testkit::connect_to(listener);
-  testkit::end_output(client);
-  testkit::SysScript script;
-  script.name(listener.get(), "listener");
-  script.on_accept(listener.get()).passes().fails(EMFILE).forever();
-  script.limit(100);
+  for (const int error : {EMFILE, EAGAIN, EPERM}) {
+    const Fd listener = testkit::listen_unix();
+    const Fd client = testkit::connect_to(listener);
+    testkit::end_output(client);
+    testkit::SysScript script;
+    script.name(listener.get(), "listener");
+    script.on_accept(listener.get()).passes().fails(error).forever();
+    script.limit(100);
 
-  const absl::Status status = serve_blocking(listener);
-  EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(EMFILE)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("accept"));
-  EXPECT_EQ(script.count(Call::kAccept), 2u);
+    const absl::Status status = serve_blocking(listener);
+    EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(error)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("accept"));
+    EXPECT_EQ(script.count(Call::kAccept), 2u);
+  }
 }
 
 // Bug it is here for: descriptors that nobody closes.
@@ -286,6 +305,24 @@ TEST(BlockingEcho, ClosesWhatItHasAccepted) {
   }
   EXPECT_EQ(testkit::open_files(), files_before)
       << "as many files are open as before; more: one that was accepted is not closed";
+}
+
+// Bug it is here for: a descriptor that is closed only if its connection came to a good end.
+TEST(BlockingEcho, ClosesAConnectionThatHasFailed) {
+  const std::ptrdiff_t files_before = testkit::open_files();
+  {
+    const Fd listener = testkit::listen_unix();
+    const Fd client = testkit::connect_to(listener);
+    testkit::SysScript script;
+    script.name(listener.get(), "listener");
+    script.on_accept(listener.get()).passes().fails(EINVAL);
+    script.on_read().fails(ECONNRESET);
+
+    EXPECT_EQ(serve_blocking(listener), absl::OkStatus()) << "a client's trouble is its own";
+    EXPECT_EQ(testkit::comes_next(client), "the end");
+  }
+  EXPECT_EQ(testkit::open_files(), files_before)
+      << "more files are open than before: the one of the connection that failed is not closed";
 }
 
 }  // namespace

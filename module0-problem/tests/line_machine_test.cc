@@ -123,6 +123,17 @@ TEST_F(LineMachine, KeepsItsPlaceWhereverItIsInterrupted) {
   EXPECT_EQ(got, lines);
 }
 
+// Bug it is here for: bytes treated as a C string, which ends at a zero.
+TEST_F(LineMachine, AnswersBytesOfEveryValue) {
+  std::string line = "line";
+  for (int i = 0; i < 256; ++i) {
+    if (i != '\n') line.push_back(static_cast<char>(i));
+  }
+  send(line + "\n" + line + "\n");
+  EXPECT_EQ(resume_while_readable(), Wants::kReadable);
+  EXPECT_EQ(answers(), line + "\n" + line + "\n");
+}
+
 // Bug it is here for: reading on while the peer takes no answers, so that they pile up in memory.
 TEST_F(LineMachine, ReadsNothingWhileAnAnswerWaits) {
   send("hello\n");
@@ -220,11 +231,14 @@ TEST_F(LineMachine, TouchesNothingOnceItIsDone) {
 
 // Bug it is here for: an error of read(2) taken for would-block: nobody will ever resume it.
 TEST_F(LineMachine, IsDoneWithTheErrorOfARead) {
-  script_.on_read().gives("hel").fails(ECONNRESET);
-  EXPECT_EQ(resume(), Wants::kReadable);
-  EXPECT_EQ(resume(), Wants::kNothing);
-  EXPECT_EQ(machine_.status().code(), absl::ErrnoToStatusCode(ECONNRESET)) << machine_.status();
-  EXPECT_EQ(answers(), "");
+  for (const int error : {ECONNRESET, ETIMEDOUT, EIO}) {
+    rt::LineMachine machine(fd());
+    script_.on_read().gives("hel").fails(error);
+    EXPECT_EQ(machine.resume(), Wants::kReadable);
+    EXPECT_EQ(machine.resume(), Wants::kNothing);
+    EXPECT_EQ(machine.status().code(), absl::ErrnoToStatusCode(error)) << machine.status();
+    EXPECT_EQ(answers(), "");
+  }
 }
 
 // Bug it is here for: EPIPE is "the end" to try_write, and read as "all is written" here.
@@ -245,6 +259,16 @@ TEST_F(LineMachine, ALineMayBeAsLongAsTheLimit) {
   send(line + line);
   EXPECT_EQ(resume_while_readable(), Wants::kReadable);
   EXPECT_EQ(answers(), line + line);
+  EXPECT_TRUE(machine_.status().ok()) << machine_.status();
+}
+
+// Bug it is here for: room kept for a '\n' that the last line need not have.
+TEST_F(LineMachine, ALastLineMayBeAsLongAsTheLimitToo) {
+  const std::string line(rt::LineMachine::kMaxLine, 'x');
+  send(line);
+  end();
+  EXPECT_EQ(resume_while_readable(), Wants::kNothing);
+  EXPECT_EQ(answers(), line);
   EXPECT_TRUE(machine_.status().ok()) << machine_.status();
 }
 

@@ -55,6 +55,8 @@ TEST_F(NonblockingIo, AShortReadIsData) {
 
 // Bug it is here for: would-block taken for the end, so that a slow client is cut off.
 TEST_F(NonblockingIo, AReadWithNothingThereWouldBlock) {
+  testkit::SysScript script;
+  script.limit(100);  // One that waits for bytes asks for ever.
   EXPECT_EQ(read(), IoResult::would_block());
   testkit::send_all(peer(), "hello");
   EXPECT_EQ(read(), IoResult::data(5));
@@ -73,9 +75,10 @@ TEST_F(NonblockingIo, AReadAfterThePeerEndedIsTheEnd) {
 // Bug it is here for: the error given as -1, or errno read after another call has changed it.
 TEST_F(NonblockingIo, AFailedReadSaysHow) {
   testkit::SysScript script;
-  script.on_read(fd()).fails(ECONNRESET).fails(ETIMEDOUT);
-  EXPECT_EQ(read(), IoResult::failed(ECONNRESET));
-  EXPECT_EQ(read(), IoResult::failed(ETIMEDOUT));
+  for (const int error : {ECONNRESET, ETIMEDOUT, EPIPE}) {
+    script.on_read(fd()).fails(error);
+    EXPECT_EQ(read(), IoResult::failed(error));
+  }
 }
 
 // Bug it is here for: a signal taken for would-block. With nothing new to come nobody asks again.
@@ -121,6 +124,7 @@ TEST_F(NonblockingIo, APartialWriteIsDataAndSaysHowMuch) {
 TEST_F(NonblockingIo, AWriteWithNoRoomWouldBlock) {
   testkit::fill(pair_.first, "x");
   testkit::SysScript script;
+  script.limit(100);  // One that waits for room asks for ever.
   EXPECT_EQ(rt::try_write(fd(), "hello"), IoResult::would_block());
   testkit::receive_now(peer());
   EXPECT_EQ(rt::try_write(fd(), "hello"), IoResult::data(5));
@@ -201,6 +205,27 @@ TEST_F(NonblockingIo, ReadAvailableIsNotKeptByAPeerThatNeverPauses) {
   std::string out;
   EXPECT_EQ(rt::read_available(fd(), out, 1000), IoResult::data(1000));
   EXPECT_EQ(out.size(), 1000u);
+}
+
+// Bug it is here for: memory taken for the limit and not for the bytes; or a sum of the limit and
+// of what `out` holds, which wraps.
+TEST_F(NonblockingIo, ReadAvailableMayBeWithoutALimit) {
+  for (const std::string before : {"", "a"}) {
+    testkit::send_all(peer(), "hello");
+    std::string out = before;
+    EXPECT_EQ(rt::read_available(fd(), out, std::string::npos), IoResult::would_block());
+    EXPECT_EQ(out, before + "hello");
+  }
+}
+
+// Bug it is here for: the buffer treated as a C string.
+TEST_F(NonblockingIo, ReadAvailableTakesBytesOfEveryValue) {
+  std::string bytes;
+  for (int i = 0; i < 512; ++i) bytes.push_back(static_cast<char>(i % 256));
+  testkit::send_all(peer(), bytes);
+  std::string out;
+  EXPECT_EQ(rt::read_available(fd(), out, 1000), IoResult::would_block());
+  EXPECT_EQ(out, bytes);
 }
 
 }  // namespace

@@ -246,11 +246,15 @@ TEST_F(PollServer, APollInterruptedByASignalIsAnEmptyTurn) {
   EXPECT_EQ(testkit::receive_now(client), "hello\n");
 }
 
-// Bug it is here for: any failure of poll(2) made again, for ever.
+// Bug it is here for: any failure of poll(2) made again, for ever; or swallowed, while somebody is
+// connected.
 TEST_F(PollServer, ReturnsTheErrorOfPoll) {
-  script_.on_poll().fails(ENOMEM);
-  const absl::Status status = server_.turn(0);
-  EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(ENOMEM)) << status;
+  const Fd client = connect_and_accept();
+  for (const int error : {ENOMEM, EAGAIN}) {
+    script_.on_poll().fails(error);
+    const absl::Status status = server_.turn(0);
+    EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(error)) << status;
+  }
 }
 
 // Bug it is here for: the accept loop left at a signal, or at a client that has gone already.
@@ -301,9 +305,22 @@ TEST_F(PollServer, OutOfDescriptorsWithNobodyConnectedIsAnError) {
 // Bug it is here for: an unknown failure of accept4(2) swallowed.
 TEST_F(PollServer, ReturnsTheErrorOfAccept) {
   const Fd client = connect();
-  script_.on_accept().fails(EPERM);
+  for (const int error : {EPERM, ENOMEM}) {
+    script_.on_accept().fails(error);
+    const absl::Status status = server_.turn(0);
+    EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(error)) << status;
+  }
+}
+
+// Bug it is here for: the same, swallowed because somebody is connected and has to be served.
+TEST_F(PollServer, ReturnsTheErrorOfAcceptAlsoWhileSomebodyIsConnected) {
+  const Fd client = connect_and_accept();
+  const Fd another = connect();
+  const Fd unlucky = connect();
+  script_.on_accept().passes().fails(EPERM);
   const absl::Status status = server_.turn(0);
   EXPECT_EQ(status.code(), absl::ErrnoToStatusCode(EPERM)) << status;
+  EXPECT_EQ(server_.connections(), 2u);
 }
 
 // Bug it is here for: a listener that was shut down reports POLLHUP unasked, on every turn.

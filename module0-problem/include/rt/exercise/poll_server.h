@@ -37,7 +37,8 @@ class PollServer {
   }
 
   // Waits until something can be done, `timeout_ms` at most (-1: as long as it takes, 0: not at
-  // all), and does it. A turn in which nothing happened, or that a signal interrupted, is OK.
+  // all), and does it. A turn in which nothing happened, or that a signal interrupted, is OK. If
+  // poll(2) fails in any other way, the result is that error.
   //
   // If the listener is ready: accepts, with SOCK_NONBLOCK, until accept4(2) would block. Where it
   // says
