@@ -28,17 +28,20 @@ namespace {
 
 std::size_t allocations = 0;
 
+#ifndef TASK_CELL_TEST_COUNTS_NOTHING
+// Counted. malloc() is still AddressSanitizer's.
+void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
+  ++allocations;
+  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+void replaced_delete(void* memory) noexcept { std::free(memory); }
+#endif
+
 }  // namespace
 
 #ifndef TASK_CELL_TEST_COUNTS_NOTHING
-// Counted. malloc() is still AddressSanitizer's.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* const memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "testkit/internal/replaced_new.h"
 #endif
 
 namespace {

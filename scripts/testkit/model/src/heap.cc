@@ -19,19 +19,12 @@ void** g_deleted = nullptr;
 std::size_t g_count = 0;
 std::size_t g_room = 0;
 
-void* allocate(std::size_t size) {
-  if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
-}
-
-void* allocate(std::size_t size, std::align_val_t alignment) {
-  const auto unit = static_cast<std::size_t>(alignment);
-  if (void* const memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return memory;
-  throw std::bad_alloc();
+void* allocate(std::size_t size, std::size_t alignment) noexcept {
+  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size == 0 ? 1 : size);
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
 
 void release(void* memory) noexcept {
-  if (memory == nullptr) return;
   if (!Engine::is_running_here()) return std::free(memory);
   for (std::size_t i = 0; i < g_count; ++i) {
     if (g_deleted[i] == memory) Engine::get().deleted_twice();
@@ -54,21 +47,16 @@ void give_back_deleted() noexcept {
 
 }  // namespace testkit::model::detail
 
-using testkit::model::detail::allocate;
-using testkit::model::detail::release;
+namespace {
 
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, std::align_val_t unit) { return allocate(size, unit); }
-void* operator new[](std::size_t size, std::align_val_t unit) { return allocate(size, unit); }
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete[](void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
+  return testkit::model::detail::allocate(size, alignment);
+}
+void replaced_delete(void* memory) noexcept { testkit::model::detail::release(memory); }
+
+}  // namespace
+
+#include "testkit/internal/replaced_new.h"
 
 #else
 
