@@ -90,6 +90,7 @@ void* CountedWakers::clone(void* data) {
   s.clones.fetch_add(1, std::memory_order_relaxed);
   s.reference();
   step(s.quoted() + " cloned" + alive(s.live.fetch_add(1, std::memory_order_relaxed) + 1));
+  if (s.on_clone) s.on_clone();
   return data;
 }
 

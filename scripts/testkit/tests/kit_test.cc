@@ -124,9 +124,10 @@ TEST(CountingWakerTest, WaitsForWakesOfAnotherThread) {
   thread.join();
 }
 
-TEST(CountingWakerTest, HooksAreCalledInsideWakeAndDrop) {
+TEST(CountingWakerTest, HooksAreCalledInsideCloneWakeAndDrop) {
   CountingWaker counter("a");
   std::string calls;
+  counter.on_clone([&] { calls += "c" + std::to_string(counter.clones()); });
   counter.on_wake([&] { calls += "w" + std::to_string(counter.wakes()); });
   counter.on_drop([&] { calls += "d"; });
   {
@@ -134,7 +135,7 @@ TEST(CountingWakerTest, HooksAreCalledInsideWakeAndDrop) {
     waker.wake_by_ref();
     std::move(waker.clone()).wake();
   }
-  EXPECT_EQ(calls, "w1w2d");
+  EXPECT_EQ(calls, "w1c1w2d");
 }
 
 TEST(CountingWakerTest, AMovedWakerIsGivenBackOnce) {

@@ -1,7 +1,7 @@
 // CountingWaker: makes wakers that wake nobody and count everything that is done to them.
 //
-// Thread safety: the wakers may be used by any thread, as real ones are. waker(), on_wake() and
-// on_drop() are for the test's thread, before the wakers are given away.
+// Thread safety: the wakers may be used by any thread, as real ones are. waker(), on_clone(),
+// on_wake() and on_drop() are for the test's thread, before the wakers are given away.
 //
 // Invariants
 //   1. live() = waker() calls + clones() - drops() - wakers used up by wake() &&.
@@ -43,8 +43,10 @@ class CountingWaker {
   // ends the test and says so.
   void wait_for_wakes(int n) { state_->wait_for_wakes(n); }
 
-  // `hook` is called inside each wake, after it was counted; or inside each drop (of a waker that
-  // was not used up). It may call into the code under test, as a real executor's wake does.
+  // `hook` is called inside each clone or wake, after it was counted; or inside each drop (of a
+  // waker that was not used up). It may call into the code under test, as a real executor's wake
+  // does.
+  void on_clone(std::function<void()> hook) { state_->on_clone = std::move(hook); }
   void on_wake(std::function<void()> hook) { state_->on_wake = std::move(hook); }
   void on_drop(std::function<void()> hook) { state_->on_drop = std::move(hook); }
 

@@ -25,6 +25,7 @@ class FakeParks : public rt::WorkerParks {
     void unpark() override {
       step("worker " + name + " is unparked");
       ++unparks;
+      if (on_unpark) on_unpark();
     }
     void look() override {
       ++looks;
@@ -34,6 +35,7 @@ class FakeParks : public rt::WorkerParks {
     std::string name;
     int sleeps = 0, unparks = 0, looks = 0;
     std::function<void()> in_sleep, in_look;  // What happens in the next one.
+    std::function<void()> on_unpark;          // What happens in each.
   };
 
   explicit FakeParks(std::size_t workers) : parks_(workers) {

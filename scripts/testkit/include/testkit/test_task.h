@@ -72,6 +72,7 @@ class TestTask {
   // Of this task's wakers, the task's own among them: 1 when nobody else holds any.
   int live() const { return counter_.live(); }
   void wait_for_wakes(int n) { counter_.wait_for_wakes(n); }
+  void on_clone(std::function<void()> hook) { counter_.on_clone(std::move(hook)); }
   void on_wake(std::function<void()> hook) { counter_.on_wake(std::move(hook)); }
   void on_drop(std::function<void()> hook) { counter_.on_drop(std::move(hook)); }
 

@@ -115,6 +115,8 @@ void note(const std::string& text, Place place) {
   if (detail::is_running()) detail::engine().note(text, place);
 }
 
+Costs costs() noexcept { return detail::engine().costs(); }
+
 SteadyClock::time_point SteadyClock::now() noexcept {
   return time_point(duration(detail::engine().read_time()));
 }

@@ -111,6 +111,7 @@ struct ModelThread {
   Clock released;  // As of the last release fence: what a relaxed store publishes.
   std::uint64_t chain;
   std::uint32_t made;  // Objects.
+  Costs costs;
 
   Wait wait;
   std::uint32_t wanted;  // The record of the mutex, condition variable or signal; or the thread.
@@ -140,6 +141,7 @@ class Engine {
   // The same, asked by any thread of the system. (The test kit has one that watches for hangs.)
   static bool is_running_here() noexcept { return explores_here_ && instance_->is_running(); }
   int current() const noexcept { return current_; }
+  Costs costs() noexcept { return is_running() ? self().costs : Costs(); }
   // The time. A thread that has read it may go on in another way than one that read an earlier one.
   std::int64_t read_time() noexcept {
     if (is_running()) self().chain = mix(self().chain, static_cast<std::uint64_t>(time_));

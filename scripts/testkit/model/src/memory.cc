@@ -299,6 +299,7 @@ void Engine::store(AtomicWord& word, std::uint64_t value, std::memory_order orde
 std::uint64_t Engine::update(AtomicWord& word, Update how, std::uint64_t operand,
                              std::memory_order order, Place place) {
   point(place);
+  ++self().costs.updates;
   Record& record = use(word, place);
   // [atomics.order] 10: a read-modify-write reads the last value before its own in the
   // modification order.
@@ -318,6 +319,7 @@ bool Engine::compare_exchange(AtomicWord& word, std::uint64_t& expected, std::ui
                               std::memory_order success, std::memory_order failure, bool is_weak,
                               Place place) {
   point(place);
+  ++self().costs.updates;
   Record& record = use(word, place);
   Store& last = record.store(record.stores - 1);
   const bool can_succeed = last.value == expected;

@@ -158,6 +158,7 @@ int Engine::add_thread(std::unique_ptr<Body> body) {
   thread.now = thread.acquired = thread.released = Clock();
   thread.chain = 0;
   thread.made = 0;
+  thread.costs = Costs();
   thread.wait = Wait::kNothing;
   thread.where = Place();
   thread.just_yielded = thread.ever_yielded = false;
@@ -252,6 +253,7 @@ void Engine::lock(Object& mutex, Place place) {
 
 void Engine::take(Record& record) {
   record.owner = current_;
+  ++self().costs.locks;
   self().now.join(record.sync);  // [thread.mutex.requirements]: unlock() synchronizes with lock().
   row("locks ", record);
   done(mix(kLock, record.chain));

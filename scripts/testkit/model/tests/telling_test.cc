@@ -26,6 +26,27 @@ using testing::SizeIs;
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
+// What each thread does is counted for itself.
+TEST(ModelCosts, CountsMutexesAndReadModifyWrites) {
+  const Result result = explore(Options().needless_failures(0), [] {
+    Mutex mutex;
+    Atomic<int> number(0);
+    Thread other([&] { number.fetch_add(1); });
+    const Costs costs = cost_of([&] {
+      { const Lock lock(mutex); }
+      { const Lock lock(mutex, std::try_to_lock); }
+      number.store(number.load());
+      number.exchange(5);
+      int expected = 7;
+      number.compare_exchange_strong(expected, 8);
+    });
+    other.join();
+    MODEL_REQUIRE(costs.locks == 2);
+    MODEL_REQUIRE(costs.updates == 2);
+  });
+  EXPECT_TRUE(result.passed()) << result.what;
+}
+
 // A message that is not published: the reader finds the flag and not the data.
 void message() {
   Atomic<int> data_(0);

@@ -31,6 +31,7 @@ struct CountedWakers {
   std::atomic<int> clones{0};
   std::atomic<int> wakes{0};
   std::atomic<int> drops{0};
+  std::function<void()> on_clone;
   std::function<void()> on_wake;
   std::function<void()> on_drop;
 

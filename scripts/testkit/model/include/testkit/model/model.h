@@ -194,6 +194,22 @@ Result explore(const Options& options, detail::Scenario scenario);
 // A remark: a row of the table.
 void note(const std::string& text, Place place = Place::current());
 
+// What a model thread has done since it began. For what a contract says of its costs.
+struct Costs {
+  int locks = 0;    // Mutexes that it took.
+  int updates = 0;  // Read-modify-writes, a compare_exchange that failed among them.
+};
+Costs costs() noexcept;  // Of the thread that calls.
+
+// What `work` costs the thread that calls.
+template <class F>
+Costs cost_of(F work) {
+  const Costs before = costs();
+  work();
+  const Costs after = costs();
+  return {after.locks - before.locks, after.updates - before.updates};
+}
+
 // The model thread that calls: 0 is the scenario, 1 the first thread it started; -1 outside.
 inline int this_thread() noexcept { return detail::this_thread(); }
 

@@ -90,6 +90,17 @@ Result check(F scenario) {
   return check(Options(), std::move(scenario));
 }
 
+// Nothing is counted: what costs more than it may is not found.
+struct Costs {
+  int locks = 0;
+  int updates = 0;
+};
+template <class F>
+Costs cost_of(F work) {
+  work();
+  return Costs();
+}
+
 inline void note(const std::string&) {}
 inline void yield() { std::this_thread::yield(); }
 
