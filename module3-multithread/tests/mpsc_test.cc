@@ -527,9 +527,21 @@ TEST(MpscUnbounded, WakesTheReceiverAndCloses) {
 
 // --- Bad input -----------------------------------------------------------------------------------
 
-TEST(Mpsc, CapacityZeroIsAnErrorAndSoIsOneThatNoMemoryHolds) {
+TEST(Mpsc, CapacityZeroIsAnErrorAndSoIsOneBeyondTheLimit) {
   EXPECT_THROW((void)rt::mpsc::channel<int>(0), std::invalid_argument);
-  EXPECT_THROW((void)rt::mpsc::channel<int>(~std::size_t{0}), std::invalid_argument);
+  EXPECT_THROW((void)rt::mpsc::unbounded_channel<int>(0), std::invalid_argument);
+  for (const std::size_t capacity :
+       {rt::mpsc::kMaxCapacity + 1, std::size_t{1} << 40, ~std::size_t{0}}) {
+    EXPECT_THROW((void)rt::mpsc::unbounded_channel<int>(capacity), std::length_error);
+    std::string error;
+    try {
+      (void)rt::mpsc::channel<int>(capacity);
+    } catch (const std::length_error& e) {
+      error = e.what();
+    }
+    EXPECT_EQ(error, "a channel of capacity " + std::to_string(capacity) + ": it may hold " +
+                         std::to_string(rt::mpsc::kMaxCapacity) + " values at most");
+  }
   Ints ints(1);
   EXPECT_EQ(ints.try_send(1), TrySend::kSent);
 }

@@ -1,5 +1,6 @@
 #include "rt/sync/semaphore.h"
 
+#include <csignal>
 #include <initializer_list>
 #include <optional>
 #include <stdexcept>
@@ -331,6 +332,29 @@ TEST(Semaphore, MoreThanItCanCountIsAnError) {
   EXPECT_THROW((void)semaphore.try_acquire(kTooMany), std::invalid_argument);
   EXPECT_THROW(semaphore.release(kTooMany), std::invalid_argument);
   EXPECT_TRUE(semaphore.try_acquire().has_value()) << "and nothing has changed";
+}
+
+// Bug it is here for: a sum that runs over the end of its bits, and makes the permits vanish.
+TEST(Semaphore, MoreInAllThanItCanCountIsAnError) {
+  constexpr std::size_t kMost = rt::Semaphore::kMaxPermits;
+  rt::Semaphore semaphore(kMost);
+  EXPECT_THROW(semaphore.release(), std::invalid_argument);
+  EXPECT_EQ(semaphore.available(), kMost) << "and nothing has changed";
+  rt::Semaphore few(5);
+  EXPECT_THROW(few.release(kMost - 4), std::invalid_argument);
+  EXPECT_EQ(few.available(), 5u);
+  few.release(kMost - 5);
+  EXPECT_EQ(few.available(), kMost);
+}
+
+// A destructor cannot throw, and the permit must not be lost without a word.
+TEST(Semaphore, APermitThatComesBackToAFullSemaphoreEndsTheProgram) {
+  rt::Semaphore semaphore(rt::Semaphore::kMaxPermits);
+  std::optional<Permit> permit = semaphore.try_acquire();
+  semaphore.release();
+  std::signal(SIGABRT, SIG_DFL);  // The end is what is wanted, and no report of a crash.
+  EXPECT_DEATH(permit.reset(), "");
+  std::move(*permit).forget();
 }
 
 // More than there ever were: it waits, and whoever comes later waits behind it, until it goes.

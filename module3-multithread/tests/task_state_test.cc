@@ -311,6 +311,8 @@ TEST(TaskState, TooManyReferencesEndTheProgram) {
   std::signal(SIGABRT, SIG_DFL);  // The ends are what is wanted, and no reports of a crash.
   EXPECT_DEATH(task.wake_by_ref(), "");
   EXPECT_DEATH(task.cancel(), "");
+  TaskWord word(~Bits{0} / 2 + 1);
+  EXPECT_DEATH(word.retain(), "a task has more references than its word can count");
 }
 
 }  // namespace

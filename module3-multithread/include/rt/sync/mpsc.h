@@ -256,13 +256,17 @@ struct MakeEnds {
 
 }  // namespace detail
 
-// The two ends of a channel that holds `capacity` values. Throws std::invalid_argument for 0.
+// The most values for which a channel may be made.
+inline constexpr std::size_t kMaxCapacity = kMaxRingCapacity;
+
+// The two ends of a channel that holds `capacity` values. Throws std::invalid_argument for 0,
+// std::length_error for more than kMaxCapacity, and std::bad_alloc for what memory does not have.
 template <Sendable T>
 std::pair<Sender<T>, Receiver<T>> channel(std::size_t capacity) {
   return detail::MakeEnds::of<Sender, T>(capacity);
 }
 
-// The two ends of a channel that grows, by doubling, from `first_capacity` on.
+// The two ends of a channel that grows, by doubling, from `first_capacity` on. Throws as channel().
 template <Sendable T>
 std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel(std::size_t first_capacity = 64) {
   return detail::MakeEnds::of<UnboundedSender, T>(first_capacity);

@@ -5,8 +5,9 @@
 //   slots      | free | 9: value | 10: value | 11: being filled | free | free |
 //                       ^ head = 9                                ^ tail = 12
 //
-// Positions count up for ever; the slot of a position is position % size. A slot says by its stamp
-// which position's value it holds, so a value of an earlier round is never taken for a new one.
+// Positions count up for ever (63 bits: at one a nanosecond, for 292 years); the slot of a position
+// is position % size. A slot says by its stamp which position's value it holds, so a value of an
+// earlier round is never taken for a new one.
 //
 // Thread safety: try_push(), seal(), await_room() by any thread. try_pop(), await_value() and
 // is_drained() by one thread at a time, the consumer; if it changes, something else orders the two.
@@ -45,11 +46,11 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -57,6 +58,10 @@
 #include "rt/platform/todo.h"
 
 namespace rt {
+
+// The most values that a ring may have room for. More is a mistake of whoever asks, and is refused
+// before memory is asked for it.
+inline constexpr std::size_t kMaxRingCapacity = std::size_t{1} << 30;
 
 // Memory for one T, which whoever owns the slot constructs and destroys.
 template <class T>
@@ -91,7 +96,8 @@ class Ring {
   };
   enum class Who { kNewcomer, kAfterWaiting };
 
-  // Throws std::invalid_argument for a capacity of 0, or of more than memory has.
+  // Throws std::invalid_argument for a capacity of 0, std::length_error for one of more than
+  // kMaxRingCapacity, and std::bad_alloc for one that memory does not have.
   explicit Ring(std::size_t capacity)
       : capacity_(checked(capacity)),
         mask_(std::bit_ceil(capacity) - 1),
@@ -159,8 +165,10 @@ class Ring {
 
   static std::uint64_t checked(std::size_t capacity) {
     if (capacity == 0) throw std::invalid_argument("a channel of capacity 0: nothing would fit");
-    if (capacity > (std::numeric_limits<std::size_t>::max() >> 2) / sizeof(Slot)) {
-      throw std::invalid_argument("a channel of this capacity does not fit into memory");
+    if (capacity > kMaxRingCapacity) {
+      throw std::length_error("a channel of capacity " + std::to_string(capacity) +
+                              ": it may hold " + std::to_string(kMaxRingCapacity) +
+                              " values at most");
     }
     return capacity;
   }

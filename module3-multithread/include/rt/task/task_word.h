@@ -28,6 +28,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 
 #include "rt/platform/sync.h"
@@ -52,10 +53,10 @@ class TaskWord {
 
   static constexpr Bits references(Bits bits) noexcept { return bits / kReference; }
 
-  // Aborts the program when there are too many: it must be a leak, and the next one would free the
-  // task under somebody's hands.
+  // Ends the program, with a message, when there are too many: it must be a leak, and a count that
+  // began again at 0 would free the task under somebody's hands.
   static Bits add_reference(Bits bits) noexcept {
-    if (bits > kTooMany) std::abort();
+    if (bits > kTooMany) too_many();
     return bits + kReference;
   }
 
@@ -79,10 +80,11 @@ class TaskWord {
     }
   }
 
-  // A second reference, made from one that its caller has. Costs one RMW.
+  // A second reference, made from one that its caller has. Costs one RMW. Too many: as
+  // add_reference().
   void retain() noexcept {
     // Relaxed: the caller's own reference keeps the task alive, and nothing is published.
-    if (bits_.fetch_add(kReference, std::memory_order_relaxed) > kTooMany) std::abort();
+    if (bits_.fetch_add(kReference, std::memory_order_relaxed) > kTooMany) too_many();
   }
 
   // Lets go of `count` references. True when they were the last, and the caller has to free the
@@ -96,6 +98,13 @@ class TaskWord {
 
  private:
   static constexpr Bits kTooMany = ~Bits{0} / 2;
+
+  [[noreturn, gnu::cold, gnu::noinline]] static void too_many() noexcept {
+    std::fprintf(stderr,
+                 "rt: a task has more references than its word can count: wakers are made of it "
+                 "and never let go of.\n");
+    std::abort();
+  }
 
   sync::Atomic<Bits> bits_;
 };

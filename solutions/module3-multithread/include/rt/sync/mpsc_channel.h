@@ -30,6 +30,7 @@
 //      what somebody waits for.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -246,9 +247,10 @@ class Channel {
   }
 
  private:
-  // A ring; and the one after it, twice as long, once this was full. Only an unbounded channel has
-  // more than one. All are kept until the end, as a slow sender may still look at an old one: that
-  // is less than the newest takes. So once it is as long as it ever gets, nothing is allocated.
+  // A ring; and the one after it, twice as long while a ring may be, once this was full. Only an
+  // unbounded channel has more than one. All are kept until the end, as a slow sender may still
+  // look at an old one: that is less than the newest takes. So once it is as long as it ever gets,
+  // nothing is allocated.
   struct Segment {
     explicit Segment(std::size_t capacity) : ring(capacity) {}
 
@@ -267,13 +269,15 @@ class Channel {
   }
   Ring<T>& ring() const noexcept { return current()->ring; }
 
-  // `full` was found full: from now on values go into one of twice its capacity.
+  // `full` was found full: from now on values go into one of twice its capacity, or as long as one
+  // may be.
   void grow(Segment& full) {
     std::optional<Waker> receiver;  // It may wait at the end of `full`.
     {
       const sync::Lock lock(mutex_);
       if (full.ring.is_sealed()) return;  // Somebody was quicker, or the channel was closed.
-      segments_.push_back(std::make_unique<Segment>(full.ring.capacity() * 2));
+      segments_.push_back(
+          std::make_unique<Segment>(std::min(full.ring.capacity() * 2, kMaxRingCapacity)));
       Segment* const next = segments_.back().get();
       full.next.store(next, std::memory_order_relaxed);  // Published by the seal.
       full.ring.seal();

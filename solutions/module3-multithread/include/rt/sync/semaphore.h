@@ -46,6 +46,7 @@
 #include <limits>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "rt/future/context.h"
@@ -80,14 +81,15 @@ class Semaphore {
   std::optional<Permit> try_acquire(std::size_t n = 1);
 
   // Adds permits: those of a Permit that was forgotten, or new ones. A Permit does this by itself.
-  // Throws std::invalid_argument, and adds nothing, if they are more than kMaxPermits.
+  // Throws std::invalid_argument, and makes none free, if more than kMaxPermits would be. (A Permit
+  // cannot throw as it goes: then the program ends, with the same message.)
   void release(std::size_t n = 1) {
     checked(n);
     // BEGIN SOLUTION 3.7a
     // Relaxed: compared, and nothing else. Release: pairs with the acquire of those who take it.
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     while ((word & kWaiting) == 0) {
-      if (word_.compare_exchange_weak(word, word + as_free(n), std::memory_order_release,
+      if (word_.compare_exchange_weak(word, with_more(word, n), std::memory_order_release,
                                       std::memory_order_relaxed)) {
         return;
       }
@@ -97,7 +99,7 @@ class Semaphore {
   }
 
   // From now on nobody gets a permit, and all who wait are told so. Permits that are held stay
-  // valid.
+  // valid; and who has got all it waited for has its permits, though it may not have polled since.
   void close() {
     // Relaxed: it publishes nothing. Those who wait hear of it through the mutex.
     word_.fetch_or(kClosed, std::memory_order_relaxed);
@@ -124,10 +126,19 @@ class Semaphore {
   static constexpr std::uint64_t kWaiting = 2;
 
   static std::size_t checked(std::size_t n) {
-    if (n > kMaxPermits) throw std::invalid_argument("Semaphore: more permits than it can count");
+    if (n > kMaxPermits) {
+      throw std::invalid_argument("Semaphore: more permits than it can count, which is " +
+                                  std::to_string(kMaxPermits));
+    }
     return n;
   }
   static constexpr std::uint64_t as_free(std::size_t n) noexcept { return std::uint64_t{n} << 2; }
+
+  // `word`, with `n` more that are free. Throws if they are more than it can count.
+  static std::uint64_t with_more(std::uint64_t word, std::size_t n) {
+    checked(static_cast<std::size_t>(word >> 2) + n);
+    return word + as_free(n);
+  }
 
   enum class Taken { kAll, kNotAll, kClosed };
 
@@ -331,7 +342,10 @@ inline void Semaphore::no_longer_waiting_if_empty() noexcept {
 inline std::size_t Semaphore::give_to_first(std::size_t n, std::optional<Waker>& waker) {
   Acquire* const first = waiters_.front();
   if (first == nullptr) {
-    word_.fetch_add(as_free(n), std::memory_order_release);  // As in release().
+    std::uint64_t word = word_.load(std::memory_order_relaxed);  // As in release().
+    while (!word_.compare_exchange_weak(word, with_more(word, n), std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+    }
     return 0;
   }
   const std::size_t given = std::min(n, first->missing_.read());

@@ -26,6 +26,7 @@
 //                                       + cancelled
 //
 //   -  never happens      nothing  the word stays as it is, and is written all the same
+//   +1 ref  by TaskWord::add_reference(), which ends the program before a count begins again at 0
 //
 // Thread safety: all functions by any thread that has a reference; end_run() and complete() by the
 // thread that runs the task.
