@@ -20,6 +20,7 @@ using rt::TaskRef;
 using rt::Waker;
 using testkit::model::block_on;
 using testkit::model::check;
+using testkit::model::cost_of;
 using testkit::model::Outcomes;
 using testkit::model::Thread;
 using testkit::model::Tracked;
@@ -242,6 +243,85 @@ TEST(JoinModel, TheEndMeetsAHandleThatIsDroppedWhileItWaits) {
     runner.join();
   });
   EXPECT_EQ(seen, Outcomes({"pending", "ready at the first poll"}));
+}
+
+// Leaves a waker for another thread, and is ready at its second poll.
+class LeavesAWaker : Tracked {
+ public:
+  using Output = JoinedOutput;
+  struct Place {
+    std::optional<Waker> take() {
+      const rt::sync::Lock lock(mutex);
+      return std::exchange(waker.write(), std::nullopt);
+    }
+    rt::sync::Mutex mutex;
+    rt::sync::Cell<std::optional<Waker>> waker;
+  };
+  explicit LeavesAWaker(Place& place) : place_(&place) {}
+  Poll<Output> poll(Context& cx) {
+    use();
+    if (std::exchange(has_left_one_, true)) return Output(7);
+    {
+      std::optional<Waker> mine(cx.waker().clone());
+      const rt::sync::Lock lock(place_->mutex);
+      mine.swap(place_->waker.write());
+    }
+    cx.waker().wake_by_ref();
+    return kPending;
+  }
+
+ private:
+  Place* place_;
+  bool has_left_one_ = false;
+};
+
+// Bug it is here for: who counts on being the last to let go of the task: the runner, or the
+// handle. The third has a waker, and may be the last of all.
+TEST(JoinModel, AWakerOutlivesTheTaskAndItsHandle) {
+  for (const bool joins : {false, true}) {
+    Outcomes seen;
+    check([&seen, joins] {
+      Scheduler scheduler;
+      LeavesAWaker::Place place;
+      auto handle = scheduler.spawn(LeavesAWaker(place));
+      Thread runner([&] { scheduler.run(); });
+      Thread waker([&] {
+        std::optional<Waker> mine = place.take();
+        seen.add(mine.has_value() ? "a waker" : "none yet");
+        if (mine.has_value()) std::move(*mine).wake();
+      });
+      if (joins) {
+        MODEL_REQUIRE(join(std::move(handle)) == std::string_view("the output"));
+      } else {
+        handle.detach();
+      }
+      waker.join();
+      runner.join();
+      [[maybe_unused]] const auto last = place.take();
+    });
+    EXPECT_EQ(seen, Outcomes({"a waker", "none yet"}));
+  }
+}
+
+// What the header says of the costs.
+TEST(JoinModel, CostsNoMoreUpdatesThanItHasTo) {
+  check(testkit::model::Options().needless_failures(0), [] {
+    Passer passer;
+    {
+      Scheduler scheduler;
+      auto handle = scheduler.spawn(Task(0));
+      const auto poll = [&] { MODEL_REQUIRE(handle.poll(passer.cx()).is_pending()); };
+      MODEL_REQUIRE(cost_of(poll).updates <= 1);
+      MODEL_REQUIRE(cost_of(poll).updates <= 2);
+      scheduler.run();
+      MODEL_REQUIRE(cost_of([&] { MODEL_REQUIRE(handle.poll(passer.cx()).is_ready()); }).updates ==
+                    0);
+    }
+    Scheduler scheduler;
+    auto handle = scheduler.spawn(Task(0));
+    MODEL_REQUIRE(cost_of([&] { handle.detach(); }).updates <= 1);
+    scheduler.run();
+  });
 }
 
 // Bug it is here for: abort against end: a joiner that gets neither, or waits for ever.

@@ -93,7 +93,7 @@ TEST_F(Join, GivesTheOutputOfATaskThatHasEnded) {
   scheduler_.run_all();
   EXPECT_EQ(poll(handle, joiner_), "7");
   EXPECT_EQ(outputs_.live(), 0) << "the test has dropped it";
-  EXPECT_EQ(joiner_.clones(), 0) << "nobody had to be woken";
+  EXPECT_EQ(joiner_.live(), kOnlyItsOwn) << "nobody had to be woken";
   EXPECT_EQ(scheduler_.freed, 1);
 }
 
@@ -227,6 +227,23 @@ TEST_F(Join, AnEndWhileTheWakerIsReplacedIsNotLost) {
   EXPECT_EQ(joiner_.live(), kOnlyItsOwn);
 }
 
+// A waker's drop may call back, too: here the task ends while another waker takes the place.
+TEST_F(Join, AnEndWhileTheOldWakerIsDroppedIsNotLost) {
+  TestTask other("other");
+  Handle handle = spawn_waiting();
+  scheduler_.run_all();
+  EXPECT_EQ(poll(handle, joiner_), "pending");
+  bool ended = false;
+  joiner_.on_drop([&] {
+    if (!std::exchange(ended, true)) finish();
+  });
+  const std::string answer = poll(handle, other);
+  EXPECT_TRUE(ended) << "the joiner's waker is not needed any more";
+  EXPECT_TRUE(answer != "pending" || other.wakes() > 0) << "pending, and nobody was woken";
+  EXPECT_EQ(answer != "pending" ? answer : poll(handle, other), "7");
+  joiner_.on_drop(nullptr);
+}
+
 // Bug it is here for: a joiner that is woken first. It may run at once, and drop what it finds.
 TEST_F(Join, WhenTheJoinerIsWokenAllIsDone) {
   Handle handle = spawn_waiting();
@@ -268,6 +285,51 @@ TEST_F(Join, DroppedWhileItWaitsItTakesItsWakerBack) {
   EXPECT_EQ(joiner_.wakes(), 0);
   EXPECT_EQ(outputs_.live(), 0);
   EXPECT_EQ(scheduler_.freed, 1);
+}
+
+// The same waker, when it is dropped, ends the task.
+TEST_F(Join, DroppedWhileItWaitsItsWakerMayEndTheTask) {
+  {
+    Handle handle = spawn_waiting();
+    scheduler_.run_all();
+    EXPECT_EQ(poll(handle, joiner_), "pending");
+    joiner_.on_drop([this] { finish(); });
+  }
+  joiner_.on_drop(nullptr);
+  EXPECT_EQ(outputs_.created(), 1);
+  EXPECT_EQ(outputs_.live(), 0);
+  EXPECT_EQ(scheduler_.freed, 1);
+}
+
+// Bug it is here for: a handle that frees the task as it goes. It is mostly the last to let go, and
+// not always.
+TEST_F(Join, AWakerMayOutliveTheTaskAndItsHandle) {
+  enum class How { kJoined, kDropped, kDroppedBefore, kDroppedWhileItWaits, kAborted };
+  int tasks = 0;
+  for (const How how : {How::kJoined, How::kDropped, How::kDroppedBefore, How::kDroppedWhileItWaits,
+                        How::kAborted}) {
+    step("another task");
+    done_ = false;
+    std::optional<Handle> handle(spawn_waiting());
+    scheduler_.run_all();
+    std::optional<Waker> kept(waker_->clone());
+    if (how == How::kDroppedWhileItWaits) {
+      EXPECT_EQ(poll(*handle, joiner_), "pending");
+    }
+    if (how == How::kDroppedBefore || how == How::kDroppedWhileItWaits) handle.reset();
+    if (how == How::kAborted) handle->abort();
+    finish();
+    if (how == How::kJoined) EXPECT_EQ(poll(*handle, joiner_), "7");
+    if (how == How::kAborted) EXPECT_EQ(poll(*handle, joiner_), cancelled());
+    handle.reset();
+    EXPECT_EQ(futures_.live(), 0);
+    EXPECT_EQ(outputs_.live(), 0);
+    EXPECT_EQ(scheduler_.freed, tasks) << "its memory is needed for the waker";
+    kept->wake_by_ref();
+    EXPECT_EQ(scheduler_.scheduled(), 0u);
+    kept.reset();
+    EXPECT_EQ(scheduler_.freed, ++tasks);
+  }
 }
 
 // Bug it is here for: an output that nobody takes any more, and that lives until the last waker

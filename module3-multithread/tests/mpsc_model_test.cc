@@ -16,6 +16,8 @@ namespace {
 namespace mpsc = rt::mpsc;
 using testkit::model::block_on;
 using testkit::model::check;
+using testkit::model::cost_of;
+using testkit::model::Costs;
 using testkit::model::Outcomes;
 using testkit::model::Thread;
 using testkit::model::Tracked;
@@ -51,6 +53,27 @@ int receive_all(mpsc::Receiver<Value>& receiver) {
     ++next;
   }
   return next;
+}
+
+// What it costs where nobody waits: the ring's own steps.
+TEST(MpscModel, WhereNobodyWaitsNoLockIsTaken) {
+  check([] {
+    auto [sender, receiver] = mpsc::channel<int>(2);
+    testkit::CountingWaker nobody;
+    const rt::Waker waker = nobody.waker();
+    rt::Context cx(waker);
+    const Costs costs = cost_of([&, &from = sender, &to = receiver] {
+      for (int i = 0; i < 3; ++i) {
+        mpsc::Send<int> sending = from.send(i);
+        MODEL_REQUIRE(sending.poll(cx).is_ready());
+        MODEL_REQUIRE(from.try_send(int{i}) == mpsc::TrySend::kSent);
+        mpsc::Recv<int> receiving = to.recv();
+        MODEL_REQUIRE(receiving.poll(cx).is_ready());
+        MODEL_REQUIRE(to.try_recv().is_ready());
+      }
+    });
+    MODEL_REQUIRE(costs.locks == 0);
+  });
 }
 
 // Bugs they are here for: a slot that is published before it is written, or freed before it is

@@ -90,7 +90,7 @@ TEST(Mpsc, ValuesComeInOrder) {
   EXPECT_EQ(ints.take(), "2");
   EXPECT_EQ(ints.recv(receiver), "3");
   EXPECT_EQ(ints.take(), "pending") << "nothing is there";
-  EXPECT_EQ(a.clones() + receiver.clones(), 0) << "nobody had to wait";
+  EXPECT_EQ(a.live(), kOnlyItsOwn) << "nobody had to wait";
 }
 
 // Bug it is here for: a ring that has one place more or less than was asked for, or that only has
@@ -263,6 +263,58 @@ TEST(Mpsc, ASendThatIsDroppedIsPassedOver) {
   EXPECT_EQ(ints.take(), "3");
 }
 
+// Bugs it is here for: a sender that is only told of the room, and goes with it; the next one is
+// then told of nothing. The value that was taken from it is received.
+TEST(Mpsc, ASendThatIsDroppedAfterItWasServedHasSent) {
+  Ints ints(1);
+  TestTask a("a"), b("b");
+  EXPECT_EQ(ints.try_send(1), TrySend::kSent);
+  std::optional<rt::mpsc::Send<int>> second = ints.send(2);
+  rt::mpsc::Send<int> third = ints.send(3);
+  EXPECT_EQ(poll(a, *second), "pending");
+  EXPECT_EQ(poll(b, third), "pending");
+  EXPECT_EQ(ints.take(), "1");
+  EXPECT_EQ(a.wakes(), 1);
+  step("a's send() is dropped, and was never polled again");
+  second.reset();
+  EXPECT_EQ(a.live(), kOnlyItsOwn);
+  EXPECT_EQ(ints.take(), "2");
+  EXPECT_EQ(b.wakes(), 1);
+  EXPECT_EQ(ints.take(), "3");
+  EXPECT_EQ(poll(b, third), "sent");
+  EXPECT_EQ(ints.try_send(4), TrySend::kSent) << "nobody waits any more";
+}
+
+// The same for one that was told of the close, and has its value still.
+TEST(Mpsc, ASendThatIsDroppedAfterTheCloseTakesItsValueAlong) {
+  LifeCounter life("value");
+  auto ends = rt::mpsc::channel<Token>(1);
+  TestTask a("a");
+  EXPECT_EQ(ends.first.try_send(life.token()), TrySend::kSent);
+  {
+    auto waiting = ends.first.send(life.token());
+    EXPECT_EQ(poll(a, waiting), "pending");
+    ends.second.close();
+    EXPECT_EQ(a.wakes(), 1);
+  }
+  EXPECT_EQ(life.live(), 1) << "the one that is in the channel";
+  EXPECT_EQ(life.destroyed_twice(), 0);
+  EXPECT_EQ(a.live(), kOnlyItsOwn);
+}
+
+// A receiver that was woken, and goes: the value waits for the next.
+TEST(Mpsc, ARecvThatIsDroppedAfterItWasWokenLosesNothing) {
+  Ints ints(1);
+  TestTask a("a"), b("b");
+  {
+    rt::mpsc::Recv<int> receiving = ints.ends.second.recv();
+    EXPECT_TRUE(a.poll(receiving).is_pending());
+    EXPECT_EQ(ints.try_send(1), TrySend::kSent);
+    EXPECT_EQ(a.wakes(), 1);
+  }
+  EXPECT_EQ(ints.recv(b), "1");
+}
+
 // Bug it is here for: the mark "a sender waits" that stays when none does.
 TEST(Mpsc, WhenAllWhoWaitHaveGoneThereIsRoomAgain) {
   Ints ints(2);
@@ -342,6 +394,35 @@ TEST(Mpsc, WhatHappensWhileAWakerIsStoredIsNotLost) {
     EXPECT_TRUE(sent.is_ready() || task.wakes() > 0) << "it was closed";
     EXPECT_FALSE(sent.is_ready() && sent.value());
   }
+}
+
+// Bug it is here for: a sender's waker that is cloned or dropped with the mutex held. If it hangs,
+// that is why.
+TEST(Mpsc, ClonesAndDropsASendersWakerWithoutHoldingTheLock) {
+  Ints ints(1);
+  TestTask a("a"), other("other");
+  EXPECT_EQ(ints.try_send(1), TrySend::kSent);
+  int drops = 0;
+  const auto come_and_go = [&ints] {
+    TestTask visitor("visitor");
+    rt::mpsc::Send<int> sending = ints.send(3);
+    EXPECT_EQ(poll(visitor, sending), "pending");
+  };
+  for (TestTask* const task : {&a, &other}) {
+    task->on_clone(come_and_go);
+    task->on_drop([&] {
+      ++drops;
+      come_and_go();
+    });
+  }
+  {
+    rt::mpsc::Send<int> second = ints.send(2);
+    EXPECT_EQ(poll(a, second), "pending");
+    EXPECT_EQ(poll(other, second), "pending");
+    EXPECT_EQ(drops, 1) << "the waker of the task a";
+  }
+  EXPECT_EQ(drops, 2);
+  for (TestTask* const task : {&a, &other}) task->on_drop(nullptr);
 }
 
 // Bug it is here for: waking with the mutex held. If one of these hangs, that is why.

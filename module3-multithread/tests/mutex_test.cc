@@ -114,6 +114,32 @@ TEST(Mutex, WhoGoesPassesItOn) {
   EXPECT_TRUE(c.poll());
 }
 
+// Bug it is here for: what was said to a future that then goes is said to nobody else.
+TEST(Mutex, WhoIsToldAndGoesWithNobodyBehindItLeavesItFree) {
+  Text text("");
+  Asker a("a", text), b("b", text);
+  EXPECT_TRUE(a.poll());
+  EXPECT_FALSE(b.poll());
+  a.guard.reset();
+  EXPECT_EQ(b.task.wakes(), 1);
+  b.future.reset();
+  EXPECT_TRUE(text.try_lock().has_value());
+  EXPECT_EQ(b.task.live(), kOnlyItsOwn);
+}
+
+// A wake may run the woken task then and there.
+TEST(Mutex, TheNextMayTakeItWithinTheWake) {
+  Text text("");
+  Asker a("a", text), b("b", text);
+  EXPECT_TRUE(a.poll());
+  EXPECT_FALSE(b.poll());
+  bool inside = false;
+  b.task.on_wake([&] { inside = b.poll(); });
+  a.guard.reset();
+  EXPECT_TRUE(inside);
+  b.task.on_wake(nullptr);
+}
+
 TEST(Mutex, ALockThatWasNeverPolledTakesNothing) {
   Text text("");
   { [[maybe_unused]] const Text::Lock never_polled = text.lock(); }

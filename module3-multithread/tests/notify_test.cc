@@ -31,6 +31,12 @@ struct Waits {
   std::optional<rt::Notify::Notified> future;
 };
 
+// Waits, and goes: that takes the mutex, and changes nothing.
+void come_and_go(rt::Notify& notify) {
+  Waits visitor("visitor", notify);
+  EXPECT_FALSE(visitor.poll());
+}
+
 // They come in this order, and have to wait.
 void all_wait(std::initializer_list<Waits*> all) {
   for (Waits* const one : all) EXPECT_FALSE(one->poll());
@@ -56,7 +62,7 @@ TEST(Notify, IsStoredIfNobodyWaits) {
   notify.notify_one();
   Waits a("a", notify), b("b", notify);
   EXPECT_TRUE(a.poll());
-  EXPECT_EQ(a.task.clones(), 0) << "ready at once: nobody has to be woken";
+  EXPECT_EQ(a.task.live(), kOnlyItsOwn) << "nobody has to be woken";
   EXPECT_FALSE(b.poll()) << "it was stored once";
 }
 
@@ -132,6 +138,33 @@ TEST(Notify, WhoGoesAfterItWasNotifiedPassesItOn) {
   a.drop();
   EXPECT_EQ(b.task.wakes(), 1);
   EXPECT_TRUE(b.poll());
+}
+
+// Two who go, each with a notification of its own: one goes to who is left, one is stored.
+TEST(Notify, EachWhoGoesPassesItsOwnOn) {
+  rt::Notify notify;
+  Waits a("a", notify), b("b", notify), c("c", notify), later("later", notify);
+  all_wait({&a, &b, &c});
+  notify.notify_one();
+  notify.notify_one();
+  b.drop();
+  a.drop();
+  EXPECT_EQ(c.task.wakes(), 1);
+  EXPECT_TRUE(c.poll());
+  EXPECT_TRUE(later.poll());
+}
+
+// Bug it is here for: a notification that is passed on with the mutex held. If it hangs, that is
+// why.
+TEST(Notify, PassedOnItWakesWithoutHoldingTheLock) {
+  rt::Notify notify;
+  Waits a("a", notify), b("b", notify);
+  b.task.on_wake([&] { EXPECT_TRUE(b.poll()); });
+  all_wait({&a, &b});
+  notify.notify_one();
+  a.drop();
+  EXPECT_EQ(b.task.wakes(), 1);
+  b.task.on_wake(nullptr);
 }
 
 TEST(Notify, WithNobodyElseItIsStored) {
@@ -290,6 +323,47 @@ TEST(Notify, WakesWithoutHoldingTheLock) {
   EXPECT_FALSE(inside) << "it has polled, and was ready";
   a.task.on_wake(nullptr);
   c.task.on_wake(nullptr);
+}
+
+// The same for a waker that is cloned, at the first poll or at a later one; and for one that is
+// dropped, when another takes its place or when its future goes.
+TEST(Notify, ClonesAndDropsWakersWithoutHoldingTheLock) {
+  rt::Notify notify;
+  Waits a("a", notify);
+  TestTask other("other");
+  int drops = 0;
+  const auto count = [&] {
+    ++drops;
+    come_and_go(notify);
+  };
+  for (TestTask* const task : {&a.task, &other}) {
+    task->on_clone([&] { come_and_go(notify); });
+    task->on_drop(count);
+  }
+  all_wait({&a});
+  EXPECT_TRUE(other.poll(*a.future).is_pending());
+  EXPECT_EQ(drops, 1) << "the waker of the task a";
+  a.drop();
+  EXPECT_EQ(drops, 2);
+  for (TestTask* const task : {&a.task, &other}) task->on_drop(nullptr);
+}
+
+// Bug it is here for: no second look after the waker was cloned. Whatever is done meanwhile, the
+// future is ready or its task is woken.
+TEST(Notify, WhatComesWhileTheWakerIsClonedIsNotLost) {
+  for (const bool all : {false, true}) {
+    rt::Notify notify;
+    Waits a("a", notify);
+    bool done = false;
+    a.task.on_clone([&] {
+      if (std::exchange(done, true)) return;
+      step(all ? "notify_all()" : "notify_one()");
+      all ? notify.notify_all() : notify.notify_one();
+    });
+    const bool is_ready = a.poll();
+    EXPECT_TRUE(is_ready || a.task.wakes() > 0) << "pending, and nobody was woken";
+    EXPECT_TRUE(is_ready || a.poll());
+  }
 }
 
 TEST(Notify, PolledAfterReadyIsAnError) {

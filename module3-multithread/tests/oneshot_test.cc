@@ -56,7 +56,7 @@ class Oneshot : public testing::Test {
 TEST_F(Oneshot, WhatWasSentBeforeIsThere) {
   EXPECT_EQ(send(42), std::nullopt) << "nothing comes back";
   EXPECT_EQ(poll(a_), "42");
-  EXPECT_EQ(a_.clones(), 0) << "ready at once: nobody has to be woken";
+  EXPECT_EQ(a_.live(), kOnlyItsOwn) << "nobody has to be woken";
 }
 
 TEST_F(Oneshot, SendingWakesWhoWaits) {
@@ -122,6 +122,36 @@ TEST_F(Oneshot, AValueThatComesBackIsTheSendersAlone) {
   }
   EXPECT_EQ(life.live(), 0);
   EXPECT_EQ(life.destroyed_twice(), 0);
+}
+
+// Bug it is here for: a value that is left to the end of the channel. Here that is later: the
+// sender is still in its send(), of which this wake is a part.
+TEST_F(Oneshot, AReceiverThatGoesWithinTheWakeTakesTheValueAlong) {
+  LifeCounter life("value");
+  auto ends = rt::oneshot::channel<Token>();
+  EXPECT_TRUE(a_.poll(ends.second).is_pending());
+  a_.on_wake([&] {
+    { const auto dropped = std::move(ends.second); }
+    EXPECT_EQ(life.live(), 0);
+  });
+  EXPECT_FALSE(std::move(ends.first).send(life.token()).has_value());
+  EXPECT_EQ(a_.wakes(), 1);
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(life.destroyed_twice(), 0);
+  a_.on_wake(nullptr);
+}
+
+// It was woken, and goes before it is polled again.
+TEST_F(Oneshot, AReceiverThatGoesAfterItWasWokenTakesTheValueAlong) {
+  LifeCounter life("value");
+  auto ends = rt::oneshot::channel<Token>();
+  EXPECT_TRUE(a_.poll(ends.second).is_pending());
+  EXPECT_FALSE(std::move(ends.first).send(life.token()).has_value());
+  EXPECT_EQ(a_.wakes(), 1);
+  { const auto dropped = std::move(ends.second); }
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(life.destroyed_twice(), 0);
+  EXPECT_EQ(a_.live(), kOnlyItsOwn);
 }
 
 // A value that ends its own channel's other half: nothing of the channel is being held meanwhile.
@@ -205,6 +235,35 @@ TEST_F(Oneshot, ASenderThatGoesWhileTheWakerIsStoredIsNotMissed) {
   EXPECT_TRUE(polled.is_ready() || task.wakes() > 0) << "pending, and nobody was woken";
 }
 
+// A waker's drop may call back, too: here it sends, while another waker takes the place.
+TEST_F(Oneshot, AValueThatComesWhileTheOldWakerIsDroppedIsNotLost) {
+  EXPECT_EQ(poll(a_), "pending");
+  bool sent = false;
+  a_.on_drop([&] {
+    if (!std::exchange(sent, true)) send(42);
+  });
+  const std::string answer = poll(b_);
+  EXPECT_TRUE(sent) << "a's waker is not needed any more";
+  EXPECT_TRUE(answer != "pending" || b_.wakes() > 0) << "pending, and nobody was woken";
+  EXPECT_EQ(answer != "pending" ? answer : poll(b_), "42");
+  a_.on_drop(nullptr);
+}
+
+// The same while the receiver goes.
+TEST_F(Oneshot, AValueThatComesWhileTheReceiverDropsItsWakerIsDestroyedOnce) {
+  LifeCounter life("value");
+  auto ends = rt::oneshot::channel<Token>();
+  EXPECT_TRUE(a_.poll(ends.second).is_pending());
+  std::optional<Token> back;
+  a_.on_drop([&] { back = std::move(ends.first).send(life.token()); });
+  { const auto dropped = std::move(ends.second); }
+  a_.on_drop(nullptr);
+  EXPECT_EQ(a_.live(), kOnlyItsOwn);
+  back.reset();
+  EXPECT_EQ(life.live(), 0);
+  EXPECT_EQ(life.destroyed_twice(), 0);
+}
+
 // A wake may run the woken task then and there.
 TEST_F(Oneshot, TheReceiverMayReadWithinTheWake) {
   std::string inside;
@@ -232,7 +291,7 @@ TEST_F(Oneshot, ClosedBeforeIsReadyAtOnce) {
   drop_receiver();
   auto closed = ends_.first.closed();
   EXPECT_THAT(a_.poll(closed), IsReady());
-  EXPECT_EQ(a_.clones(), 0);
+  EXPECT_EQ(a_.live(), kOnlyItsOwn);
 }
 
 TEST_F(Oneshot, ClosedWakesTheNewestWakerOnly) {
@@ -255,6 +314,19 @@ TEST_F(Oneshot, AClosedThatIsDroppedTakesItsWakerBack) {
   EXPECT_EQ(a_.live(), kOnlyItsOwn);
   drop_receiver();
   EXPECT_EQ(a_.wakes(), 0);
+}
+
+// It was told, and goes before it is polled again.
+TEST_F(Oneshot, AClosedThatWasToldMayBeDropped) {
+  {
+    auto closed = ends_.first.closed();
+    EXPECT_THAT(a_.poll(closed), IsPending());
+    drop_receiver();
+    EXPECT_EQ(a_.wakes(), 1);
+  }
+  EXPECT_TRUE(ends_.first.is_closed());
+  EXPECT_EQ(send(42), 42);
+  EXPECT_EQ(a_.live(), kOnlyItsOwn);
 }
 
 // Bug it is here for: one place, or one bit, for both wakers.

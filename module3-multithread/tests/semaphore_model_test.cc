@@ -13,6 +13,9 @@ namespace {
 using rt::Semaphore;
 using testkit::model::block_on;
 using testkit::model::check;
+using testkit::model::cost_of;
+using testkit::model::Costs;
+using testkit::model::Options;
 using testkit::model::Outcomes;
 using testkit::model::Thread;
 
@@ -28,6 +31,24 @@ bool try_and_go(Semaphore& semaphore, std::size_t n) {
   }
   MODEL_REQUIRE(nobody.live() == 0);
   return got;
+}
+
+// What it costs where nobody waits.
+TEST(SemaphoreModel, WithoutAnybodyWaitingItIsOneStepWithoutTheMutex) {
+  check(Options().needless_failures(0), [] {
+    Semaphore semaphore(2);
+    testkit::CountingWaker nobody;
+    const rt::Waker waker = nobody.waker();
+    rt::Context cx(waker);
+    Semaphore::Acquire asked = semaphore.acquire();
+    const Costs taking = cost_of([&] { MODEL_REQUIRE(asked.poll(cx).is_ready()); });  // And back.
+    const Costs trying = cost_of([&] { MODEL_REQUIRE(semaphore.try_acquire().has_value()); });
+    const Costs giving = cost_of([&] { semaphore.release(); });
+    MODEL_REQUIRE(taking.locks + trying.locks + giving.locks == 0);
+    MODEL_REQUIRE(taking.updates <= 2);
+    MODEL_REQUIRE(trying.updates <= 2);
+    MODEL_REQUIRE(giving.updates <= 1);
+  });
 }
 
 // Bugs it is here for: a permit given back between the look and the queue (a lost wake); two who
@@ -105,7 +126,19 @@ TEST(SemaphoreModel, WhoGoesWithAPartPassesItOn) {
   });
 }
 
-// Bug it is here for: who joins the queue while it is being closed, and is never told.
+// Bug it is here for: who joins the queue while it is being closed, and is never told. Nothing else
+// could end its wait.
+TEST(SemaphoreModel, ClosingAloneReachesWhoeverWaits) {
+  check([] {
+    Semaphore semaphore(1);
+    Thread other([&] { semaphore.close(); });
+    MODEL_REQUIRE(!block_on(semaphore.acquire(2)).has_value());
+    other.join();
+    MODEL_REQUIRE(semaphore.available() == 1);
+  });
+}
+
+// The same with a permit that comes just before it.
 TEST(SemaphoreModel, ClosingReachesWhoeverWaits) {
   Outcomes seen;
   check([&seen] {

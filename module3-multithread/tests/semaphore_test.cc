@@ -49,6 +49,13 @@ class Asker {
   std::optional<Permit> permit;
 };
 
+// Waits for more than there are, and goes: that takes the mutex, and changes nothing.
+void come_and_go(rt::Semaphore& semaphore) {
+  TestTask visitor("visitor");
+  Acquire asks = semaphore.acquire(semaphore.available() + 1);
+  EXPECT_TRUE(visitor.poll(asks).is_pending());
+}
+
 // They come in this order, and have to wait.
 void all_wait(std::initializer_list<Asker*> askers) {
   for (Asker* const asker : askers) EXPECT_EQ(asker->poll(), "pending");
@@ -63,7 +70,7 @@ TEST(Semaphore, GivesPermitsWhileThereAreAny) {
   EXPECT_EQ(b.poll(), "1 permits");
   EXPECT_EQ(semaphore.available(), 0u);
   EXPECT_EQ(c.poll(), "pending");
-  EXPECT_EQ(a.task.clones() + b.task.clones(), 0) << "ready at once: nobody has to be woken";
+  EXPECT_EQ(a.task.live() + b.task.live(), 2 * kOnlyItsOwn) << "nobody has to be woken";
 }
 
 TEST(Semaphore, WhatIsGivenBackGoesToWhoWaits) {
@@ -261,21 +268,54 @@ TEST(Semaphore, WakesWithoutHoldingTheLock) {
   a.task.on_wake(nullptr);
 }
 
-// The same for a waker that is dropped.
+// The same for a waker that is cloned, at the first poll or at a later one.
+TEST(Semaphore, ClonesWakersWithoutHoldingTheLock) {
+  rt::Semaphore semaphore(0);
+  Asker a("a", semaphore);
+  TestTask other("other");
+  a.task.on_clone([&] { come_and_go(semaphore); });
+  other.on_clone([&] { come_and_go(semaphore); });
+  EXPECT_EQ(a.poll(), "pending");
+  EXPECT_EQ(a.poll_as(other), "pending");
+}
+
+// The same for a waker that is dropped: when another takes its place, and when its future goes.
 TEST(Semaphore, DropsWakersWithoutHoldingTheLock) {
   rt::Semaphore semaphore(0);
   Asker a("a", semaphore);
   TestTask other("other");
   int drops = 0;
-  a.task.on_drop([&] {
+  const auto count = [&] {
     ++drops;
-    semaphore.release();
-    EXPECT_TRUE(drops == 1 || semaphore.try_acquire().has_value());
-  });
+    come_and_go(semaphore);
+  };
+  a.task.on_drop(count);
+  other.on_drop(count);
   EXPECT_EQ(a.poll(), "pending");
   EXPECT_EQ(a.poll_as(other), "pending") << "its waker takes the place of the other";
   EXPECT_EQ(drops, 1);
+  a.drop();
+  EXPECT_EQ(drops, 2);
   a.task.on_drop(nullptr);
+  other.on_drop(nullptr);
+}
+
+// Bug it is here for: no second look after the waker was cloned. Whatever is done meanwhile, the
+// future is ready or its task is woken.
+TEST(Semaphore, WhatComesWhileTheWakerIsClonedIsNotLost) {
+  for (const bool closes : {false, true}) {
+    rt::Semaphore semaphore(0);
+    Asker a("a", semaphore);
+    bool done = false;
+    a.task.on_clone([&] {
+      if (std::exchange(done, true)) return;
+      step(closes ? "it is closed" : "a permit comes");
+      closes ? semaphore.close() : semaphore.release();
+    });
+    const std::string answer = a.poll();
+    EXPECT_TRUE(answer != "pending" || a.task.wakes() > 0) << "pending, and nobody was woken";
+    EXPECT_EQ(answer != "pending" ? answer : a.poll(), closes ? "closed" : "1 permits");
+  }
 }
 
 // --- Closed --------------------------------------------------------------------------------------
@@ -293,6 +333,17 @@ TEST(Semaphore, ClosingTellsAllWhoWait) {
   EXPECT_EQ(late.poll(), "closed");
   EXPECT_EQ(semaphore.available(), 1u) << "a had got one of its two";
   EXPECT_FALSE(semaphore.try_acquire().has_value());
+}
+
+// Bug it is here for: who goes after the closing looks only whether it stands in the queue.
+TEST(Semaphore, WhoWasToldThatItIsClosedAndGoesGivesItsPartBack) {
+  rt::Semaphore semaphore(1);
+  Asker a("a", semaphore, 2);
+  EXPECT_EQ(a.poll(), "pending");
+  semaphore.close();
+  a.drop();
+  EXPECT_EQ(semaphore.available(), 1u);
+  EXPECT_EQ(a.task.live(), kOnlyItsOwn);
 }
 
 TEST(Semaphore, PermitsThatAreHeldOutliveTheClosing) {

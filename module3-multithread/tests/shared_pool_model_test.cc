@@ -67,7 +67,8 @@ class Pool {
   SharedQueue* queue_;
 };
 
-// Bug it is here for: a task is left in the queue while a worker sleeps.
+// Bugs it is here for: a task is left in the queue while a worker sleeps; one ends before it is on
+// the list of all tasks, and stays there.
 TEST(SharedPoolModel, NoTaskIsLeftWhileTheWorkerSleeps) {
   check([] {
     Pool pool(1);
@@ -83,6 +84,7 @@ TEST(SharedPoolModel, NoTaskIsLeftWhileTheWorkerSleeps) {
     done.park();
     pool.queue().close();
     worker.join();
+    MODEL_REQUIRE(pool.queue().alive() == 0);
     pool.end();
   });
 }

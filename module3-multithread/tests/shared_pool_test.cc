@@ -254,6 +254,25 @@ TEST_F(SharedPoolTest, AYieldWakesNobody) {
   EXPECT_EQ(fakes->unparks(), 1);
 }
 
+// Bug it is here for: a worker is unparked with the mutex held. If it hangs, that is why.
+TEST_F(SharedPoolTest, AWorkerIsUnparkedWithoutHoldingTheLock) {
+  for (const std::size_t worker : {0u, 1u, 2u}) step_of(worker);
+  int unparks = 0;
+  for (const std::size_t worker : {0u, 1u, 2u}) {
+    fakes->of(worker).on_unpark = [&] {
+      ++unparks;
+      spawn("x");
+    };
+  }
+  spawn("a");
+  EXPECT_EQ(unparks, 1) << "by who pushes";
+  step_of(2);
+  EXPECT_EQ(unparks, 2) << "by who takes a task and leaves some";
+  pool->shutdown();
+  EXPECT_GE(unparks, 3) << "by the end: one sleeps still";
+  EXPECT_EQ(pool->alive(), 0u);
+}
+
 TEST_F(SharedPoolTest, ABusyWorkerLooksForEventsNowAndThen) {
   constexpr int kInterval = static_cast<int>(SharedQueue::kLookInterval);
   task(*pool, [](Context& cx) -> Poll<void> {
@@ -405,6 +424,35 @@ TEST_F(SharedPoolTest, AWakeWhileATaskIsDroppedDoesNothing) {
   }
   step_of(0);
   pool->shutdown();
+  EXPECT_EQ(pool->alive(), 0u);
+}
+
+// Bug it is here for: tasks that are dropped with the mutex held. If it hangs, that is why.
+TEST_F(SharedPoolTest, ATaskThatIsDroppedMayWakeAnother) {
+  std::optional<Waker> wakers[2];
+  LifeCounter life;
+  struct WakesInItsEnd {
+    WakesInItsEnd(std::optional<Waker>& w, testkit::Token t) : waker(&w), token(std::move(t)) {}
+    WakesInItsEnd(WakesInItsEnd&& other) noexcept
+        : waker(std::exchange(other.waker, nullptr)), token(std::move(other.token)) {}
+    ~WakesInItsEnd() {
+      if (waker != nullptr && waker->has_value()) (*waker)->wake_by_ref();
+    }
+    std::optional<Waker>* waker;
+    testkit::Token token;
+  };
+  for (const int i : {0, 1}) {
+    auto wait = [&own = wakers[i],
+                 others = WakesInItsEnd(wakers[1 - i], life.token())](Context& cx) -> Poll<void> {
+      own.emplace(cx.waker().clone());
+      return kPending;
+    };
+    task(*pool, std::move(wait));
+    step_of(0);
+  }
+  ASSERT_EQ(life.live(), 2);
+  pool->shutdown();
+  EXPECT_EQ(life.live(), 0);
   EXPECT_EQ(pool->alive(), 0u);
 }
 

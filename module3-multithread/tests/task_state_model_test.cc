@@ -13,6 +13,7 @@ namespace {
 using rt::TaskState;
 using rt::TaskWord;
 using testkit::model::check;
+using testkit::model::cost_of;
 using testkit::model::Outcomes;
 using testkit::model::Thread;
 using Wake = TaskState::Wake;
@@ -122,6 +123,22 @@ void two_wakers(bool by_value) {
   });
   one.join();
   two.join();
+}
+
+// Bug it is here for: a step that is two, and has a moment in between.
+TEST(TaskStateModel, EachStepIsOneUpdate) {
+  check(testkit::model::Options().needless_failures(0), [] {
+    TaskState state(/*joined=*/true);
+    const auto is_one = [](auto step) { MODEL_REQUIRE(cost_of(step).updates == 1); };
+    is_one([&] { MODEL_REQUIRE(state.begin_run() == TaskState::Start::kRun); });
+    is_one([&] { MODEL_REQUIRE(state.end_run() == TaskState::Stop::kIdle); });
+    is_one([&] { MODEL_REQUIRE(state.wake_by_ref() == Wake::kSchedule); });
+    is_one([&] { MODEL_REQUIRE(state.wake_by_value() == Wake::kNothing); });
+    is_one([&] { MODEL_REQUIRE(state.cancel() == Wake::kNothing); });
+    is_one([&] { MODEL_REQUIRE(state.claim()); });
+    is_one([&] { MODEL_REQUIRE(state.complete(1) == TaskState::End::kHandedOver); });
+    is_one([&] { MODEL_REQUIRE(!state.claim()); });  // Also one that changes nothing.
+  });
 }
 
 // Bugs it is here for: a wake that comes while the task runs, and is dropped; one that comes
