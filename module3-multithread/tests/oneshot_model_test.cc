@@ -57,8 +57,13 @@ TEST(OneshotModel, ExactlyOneHasTheValue) {
   Outcomes seen;
   check([&seen] {
     auto [sender, receiver] = oneshot::channel<Value>();
-    Thread other([&end = receiver] { drop(end); });
+    rt::sync::Cell<int> note(0);
+    Thread other([&end = receiver, &note] {
+      note.write() = 1;
+      drop(end);
+    });
     const bool came_back = std::move(sender).send(Value(42)).has_value();
+    if (came_back) MODEL_REQUIRE(note.read() == 1);
     seen.add(came_back ? "came back" : "went with the receiver");
     other.join();
   });
@@ -113,6 +118,24 @@ TEST(OneshotModel, TheSenderIsTold) {
     MODEL_REQUIRE(std::move(sender).send(Value(42)).has_value());
     other.join();
   });
+}
+
+// Bug it is here for: a look that orders nothing.
+TEST(OneshotModel, WhoFindsItClosedSeesWhatCameBefore) {
+  Outcomes seen;
+  check([&seen] {
+    auto [sender, receiver] = oneshot::channel<Value>();
+    rt::sync::Cell<int> note(0);
+    Thread other([&end = receiver, &note] {
+      note.write() = 1;
+      drop(end);
+    });
+    const bool is_closed = sender.is_closed();
+    if (is_closed) MODEL_REQUIRE(note.read() == 1);
+    seen.add(is_closed ? "closed" : "open");
+    other.join();
+  });
+  EXPECT_EQ(seen, Outcomes({"closed", "open"}));
 }
 
 // Bug it is here for: one of two places that is taken for the other.

@@ -258,6 +258,19 @@ TEST_F(TaskCell, WokenDuringItsPollItYields) {
   EXPECT_EQ(scheduler_.freed, 1);
 }
 
+// Bug it is here for: a look for wakes that comes before the look whether it is ready.
+TEST_F(TaskCell, WokenDuringItsLastPollItIsNotScheduled) {
+  spawn([this](Context& cx) -> Body::Poll {
+    cx.waker().wake_by_ref();
+    cx.waker().clone().wake();
+    return output();
+  });
+  scheduler_.run_one();
+  EXPECT_EQ(scheduler_.scheduled(), 0u);
+  EXPECT_EQ(outputs_.created(), 1);
+  EXPECT_EQ(scheduler_.freed, 1);
+}
+
 // Bug it is here for: a waker that keeps the future alive, or that wakes what has ended.
 TEST_F(TaskCell, AWakerMayOutliveTheTask) {
   spawn(waiting());
