@@ -3,11 +3,20 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <utility>
 
+#include "rt/driver/driver.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/driver/timers.h"
+#include "rt/future/context.h"
+#include "rt/future/waker.h"
+#include "rt/platform/clock.h"
 #include "rt/platform/park.h"
 #include "rt/platform/sync.h"
 #include "testkit/model/model.h"
+#include "testkit/model_kernel.h"
 #include "testkit/testkit.h"
 
 namespace {
@@ -20,6 +29,7 @@ using rt::sync::CondVar;
 using rt::sync::Lock;
 using rt::sync::Mutex;
 using testkit::model::check;
+using testkit::model::Options;
 using testkit::model::Thread;
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
@@ -218,6 +228,103 @@ TEST(SharedDriverModel, AnEventAfterALookIsTaken) {
     take_events(s, s.second, s.first, 1);
     worker.join();
     kernel.join();
+  });
+}
+
+// --- With the real driver ------------------------------------------------------------------------
+
+// Two workers, a driver on a clock that stands still, and one timer. Only the kernel is not real.
+class TimedScene {
+ public:
+  TimedScene() {
+    rt::clock::pause();
+    driver_ = rt::Driver::create().value();
+    shared_.emplace(*driver_);
+    first.emplace(*shared_);
+    second.emplace(*shared_);
+    deadline_ = rt::clock::now() + rt::Timers::kTick;
+  }
+  ~TimedScene() { timers().cancel(timer_); }
+
+  // What a task does that a worker polls. If the timer's time has come, the task goes on.
+  void set_timer() {
+    const rt::Waker waker(this, &kVTable);
+    rt::Context cx(waker);
+    if (timers().poll(timer_, deadline_, cx).is_ready()) wake();
+  }
+  // A worker that has nothing to do, until the task is woken; then it tells the other.
+  void run(DriverParker& self, DriverParker& other) {
+    while (!is_woken_.load()) self.park();
+    other.unpark();
+  }
+
+  testkit::ModelKernel kernel;
+  std::optional<DriverParker> first, second;
+
+ private:
+  void wake() { is_woken_.store(true); }
+  rt::Timers& timers() { return *driver_->handle().timers; }
+  static void* keep(void* data) { return data; }
+  static void wake_by(void* data) { static_cast<TimedScene*>(data)->wake(); }
+  static void nothing(void*) {}
+  static constexpr rt::WakerVTable kVTable{&keep, &wake_by, &wake_by, &nothing};
+
+  std::unique_ptr<rt::Driver> driver_;
+  std::optional<SharedDriver> shared_;
+  rt::Instant deadline_;
+  rt::Timer timer_;
+  Atomic<bool> is_woken_{false};
+};
+
+void advance_the_clock() { rt::clock::advance(rt::Timers::kTick); }
+
+// Bug it is here for: one worker sets a timer while the other falls asleep in the driver, and the
+// clock moves meanwhile. Each of the three may think that another one looks.
+TEST(SharedDriverModel, ATimerOfOneWorkerFiresWhileTheOtherFallsAsleepInTheDriver) {
+  check(Options().spurious_wakeups(0), [] {
+    TimedScene s;
+    Thread worker([&] {
+      s.set_timer();
+      s.run(*s.first, *s.second);
+    });
+    Thread clock(advance_the_clock);
+    s.run(*s.second, *s.first);
+    worker.join();
+    clock.join();
+  });
+}
+
+// The same, where the worker that sets the timer has the driver now and then for a look.
+TEST(SharedDriverModel, ATimerFiresAlsoWhereItsWorkerHasLooked) {
+  check(Options().spurious_wakeups(0), [] {
+    TimedScene s;
+    Thread worker([&] {
+      s.set_timer();
+      s.first->look();
+      s.run(*s.first, *s.second);
+    });
+    Thread clock(advance_the_clock);
+    s.run(*s.second, *s.first);
+    worker.join();
+    clock.join();
+  });
+}
+
+// The same, while a third thread unparks the worker in the driver, as one does that has a task.
+TEST(SharedDriverModel, ATimerFiresBesideAnUnpark) {
+  check(Options().spurious_wakeups(0), [] {
+    TimedScene s;
+    Thread worker([&] {
+      s.set_timer();
+      s.run(*s.first, *s.second);
+    });
+    Thread outside([&] {
+      s.second->unpark();
+      advance_the_clock();
+    });
+    s.run(*s.second, *s.first);
+    worker.join();
+    outside.join();
   });
 }
 

@@ -6,10 +6,16 @@
 #include <optional>
 #include <utility>
 
+#include "rt/driver/driver.h"
+#include "rt/driver/driver_handle.h"
+#include "rt/driver/timers.h"
 #include "rt/future/future.h"
 #include "rt/future/waker.h"
+#include "rt/platform/clock.h"
 #include "rt/platform/parker.h"
 #include "rt/platform/sync.h"
+#include "rt/runtime/driver_parks.h"
+#include "rt/runtime/guest.h"
 #include "rt/runtime/stealing_scheduler.h"
 #include "rt/runtime/worker_parks.h"
 #include "rt/runtime/worker_shared.h"
@@ -17,6 +23,7 @@
 #include "rt/task/spawn.h"
 #include "rt/task/task_cell.h"
 #include "testkit/model/model.h"
+#include "testkit/model_kernel.h"
 #include "testkit/testkit.h"
 
 namespace {
@@ -40,8 +47,9 @@ using testkit::model::Tracked;
 class Runtime {
  public:
   explicit Runtime(std::size_t workers, std::size_t shards = 1)
-      : scheduler_(new StealingScheduler(workers, std::make_unique<rt::PlainParks>(workers),
-                                         rt::WorkerOptions(), shards)) {}
+      : Runtime(workers, std::make_unique<rt::PlainParks>(workers), shards) {}
+  Runtime(std::size_t workers, std::unique_ptr<rt::WorkerParks> parks, std::size_t shards = 1)
+      : scheduler_(new StealingScheduler(workers, std::move(parks), rt::WorkerOptions(), shards)) {}
   Runtime(const Runtime&) = delete;
   // When no worker runs any more.
   ~Runtime() { scheduler_->leave(); }
@@ -280,6 +288,48 @@ TEST(RuntimeModel, AWakeMayRaceWithTheEnd) {
       worker.join();
     }
     other->join();
+  });
+}
+
+// Sets a timer of one tick at its first poll, and then says that it has.
+class Nap {
+ public:
+  using Output = void;
+  Nap(rt::Timers& timers, Parker& sleeps) noexcept
+      : timers_(timers), sleeps_(sleeps), deadline_(rt::clock::now() + rt::Timers::kTick) {}
+  ~Nap() { timers_.cancel(timer_); }
+  Poll<void> poll(Context& cx) {
+    Poll<void> polled = timers_.poll(timer_, deadline_, cx);
+    sleeps_.unpark();
+    return polled;
+  }
+
+ private:
+  rt::Timers& timers_;
+  Parker& sleeps_;
+  const rt::Instant deadline_;
+  rt::Timer timer_;
+};
+
+// Bug it is here for: a task sets a timer on one worker, while the other falls asleep in the
+// driver, and a third thread moves the clock and joins the task. Scheduler, driver, timers and
+// clock are all the real ones; only the kernel is not.
+TEST(RuntimeModel, ATimerFiresWhileTheWorkersFallAsleep) {
+  check(Options().preemptions(1).spurious_wakeups(0), [] {
+    testkit::ModelKernel kernel;
+    rt::clock::pause();
+    auto parks = std::make_unique<rt::DriverParks>(2, rt::Driver::create().value());
+    Parker sleeps;
+    Nap nap(*parks->driver().handle().timers, sleeps);
+    Runtime runtime(2, std::move(parks));
+    Thread first([&] { runtime->work(0); }), second([&] { runtime->work(1); });
+    auto handle = runtime.spawn_joined([&](Context& cx) { return nap.poll(cx); });
+    sleeps.park();
+    rt::clock::advance(rt::Timers::kTick);
+    rt::run_as_guest(std::move(handle));
+    runtime->close();
+    first.join();
+    second.join();
   });
 }
 
