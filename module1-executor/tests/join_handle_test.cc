@@ -25,6 +25,8 @@ using rt::Poll;
 using rt::poll_fn;
 using rt::run_until_stalled;
 using rt::Waker;
+using testing::HasSubstr;
+using testing::Not;
 using testkit::IsPending;
 using testkit::IsReady;
 using testkit::IsReadyWith;
@@ -306,6 +308,36 @@ TEST(JoinHandle, AnExceptionThatNobodyJoinsHarmsNobody) {
   b.gate.open();
   EXPECT_NO_THROW(b.run());
   EXPECT_THAT(joiner.poll(good), IsReadyWith(7));
+}
+
+// Bugs it is here for: a task fails, and nobody ever hears of it; or a joiner hears of it, and it
+// is reported all the same.
+TEST(JoinHandle, AnExceptionIsReportedOnceIfNobodyJoins) {
+  const auto throwing = [](const char* what) {
+    return [what]() -> int { throw std::runtime_error(what); };
+  };
+  Bench b;
+  TestTask joiner("joiner");
+  testing::internal::CaptureStderr();
+  b.spawn(throwing("detached before")).detach();
+  auto detached = b.spawn(throwing("detached after"));
+  auto joined = b.spawn(throwing("joined"));
+  auto late = b.spawn(throwing("joined late"));
+  auto cancelled = b.spawn([]() -> int { throw rt::Cancelled(); });
+  EXPECT_THAT(joiner.poll(joined), IsPending());
+  b.gate.open();
+  b.run();
+  detached.detach();
+  cancelled.detach();
+  EXPECT_THROW((void)joiner.poll(joined), std::runtime_error);
+  EXPECT_THROW((void)joiner.poll(late), std::runtime_error);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said,
+              HasSubstr("a task that nobody joins has thrown an exception: detached before\n"));
+  EXPECT_THAT(said,
+              HasSubstr("a task that nobody joins has thrown an exception: detached after\n"));
+  EXPECT_THAT(said, Not(HasSubstr("exception: joined")));
+  EXPECT_THAT(said, Not(HasSubstr("cancelled")));
 }
 
 // Bug it is here for: an exception that is kept for ever, or thrown twice.

@@ -97,7 +97,8 @@ TEST_F(SharedPoolTest, ATaskThatIsWokenDuringItsPollGoesToTheBack) {
   EXPECT_EQ(diary, "AbAA");
 }
 
-TEST_F(SharedPoolTest, ATaskThatThrowsHarmsNobody) {
+TEST_F(SharedPoolTest, ATaskThatThrowsHarmsNobodyAndIsReported) {
+  testing::internal::CaptureStderr();
   pool->spawn_detached(
       poll_fn([](Context&) -> Poll<void> { throw std::runtime_error("of the task"); }));
   spawn("b");
@@ -105,6 +106,7 @@ TEST_F(SharedPoolTest, ATaskThatThrowsHarmsNobody) {
   EXPECT_TRUE(step_of(0));
   EXPECT_EQ(diary, "b");
   EXPECT_EQ(pool->alive(), 0u);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("exception: of the task"));
 }
 
 // --- Who is woken --------------------------------------------------------------------------------

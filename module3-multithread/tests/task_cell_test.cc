@@ -369,12 +369,28 @@ TEST_F(TaskCell, WhatAPollThrowsIsForTheJoiner) {
   EXPECT_EQ(take(joined), "broken");
   joined = TaskRef();
   EXPECT_EQ(scheduler_.freed, 1);
+  EXPECT_EQ(scheduler_.unheard.size(), 0u) << "the joiner has heard of it";
 }
 
-TEST_F(TaskCell, WhatNobodyJoinsMayThrow) {
+// Bug it is here for: a task fails, and nobody ever hears of it.
+TEST_F(TaskCell, WhatIsThrownAndNobodyJoinsIsForTheScheduler) {
   spawn([](Context&) -> Body::Poll { throw std::runtime_error("broken"); });
   scheduler_.run_all();
   EXPECT_EQ(futures_.live(), 0);
+  EXPECT_EQ(scheduler_.freed, 1);
+  ASSERT_EQ(scheduler_.unheard.size(), 1u);
+  EXPECT_THROW(std::rethrow_exception(scheduler_.unheard[0]), std::runtime_error);
+}
+
+TEST_F(TaskCell, WhatIsThrownAndIsDroppedByTheHandleIsForTheScheduler) {
+  TaskRef joined = spawn_joined([](Context&) -> Body::Poll { throw std::runtime_error("broken"); });
+  scheduler_.run_all();
+  EXPECT_EQ(scheduler_.unheard.size(), 0u) << "somebody may still join";
+  joined->vtable->drop_output(*joined);
+  EXPECT_EQ(scheduler_.unheard.size(), 1u);
+  joined->vtable->drop_output(*joined);
+  joined = TaskRef();
+  EXPECT_EQ(scheduler_.unheard.size(), 1u) << "once is enough";
   EXPECT_EQ(scheduler_.freed, 1);
 }
 

@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "rt/future/context.h"
 #include "rt/future/poll.h"
@@ -112,6 +114,9 @@ class HandScheduler final : public rt::TaskScheduler {
   }
   void task_created() noexcept override { ++created; }
   void task_freed() noexcept override { ++freed; }
+  void unhandled(std::exception_ptr thrown) noexcept override {
+    unheard.push_back(std::move(thrown));
+  }
 
   std::size_t scheduled() const { return queue_.size(); }
   std::size_t alive() const { return owned_.size(); }
@@ -120,6 +125,7 @@ class HandScheduler final : public rt::TaskScheduler {
   int yields = 0;
   int created = 0;
   int freed = 0;
+  std::vector<std::exception_ptr> unheard;  // What tasks threw that nobody joins.
 
  private:
   std::deque<rt::TaskRef> queue_;

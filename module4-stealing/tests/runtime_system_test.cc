@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -52,6 +53,7 @@ using Body = absl::AnyInvocable<Poll<void>(Context&)>;
 void task(Runtime& runtime, Body body) { runtime.spawn_detached(poll_fn(std::move(body))); }
 
 Async<int> answer() { co_return 42; }
+Async<> join_it(JoinHandle<void> handle) { co_await std::move(handle); }
 Async<> wait_for_ever(testkit::Token) { co_await rt::sleep(absl::Hours(1'000)); }
 
 // --- Building ------------------------------------------------------------------------------------
@@ -162,6 +164,52 @@ TEST(RuntimeBuilder, MayStartWithThePausedClock) {
   runtime->block_on(std::move(sleeper));
   EXPECT_EQ(rt::clock::now() - before, absl::Hours(1));
   rt::clock::resume();
+}
+
+// Bugs it is here for: a detached task fails, and nobody ever hears of it; or a joiner hears of it,
+// and the hook does too.
+TEST(RuntimeBuilder, TellsTheHookWhatTasksThrowThatNobodyJoins) {
+  const auto throwing = [](const char* what) {
+    return poll_fn([what](Context&) -> Poll<void> { throw std::runtime_error(what); });
+  };
+  std::mutex mutex;
+  std::multiset<std::string> unheard;  // Guarded by the mutex.
+  const auto note = [&](std::exception_ptr thrown) {
+    try {
+      std::rethrow_exception(std::move(thrown));
+    } catch (const std::exception& error) {
+      const std::lock_guard lock(mutex);
+      unheard.insert(error.what());
+    }
+  };
+  {
+    const std::unique_ptr<Runtime> runtime =
+        Runtime::Builder().worker_threads(2).on_unhandled_exception(note).build().value();
+    runtime->spawn_detached(throwing("detached"));
+    runtime->spawn(throwing("dropped")).detach();
+    JoinHandle<void> joined = runtime->spawn(throwing("joined"));
+    JoinHandle<void> ended = runtime->spawn(throwing("dropped late"));
+    JoinHandle<void> aborted =
+        runtime->spawn(poll_fn([](Context&) -> Poll<void> { return kPending; }));
+    aborted.abort();
+    // Throws Cancelled at its end, since it joins the aborted one: that is no failure.
+    runtime->spawn(join_it(std::move(aborted))).detach();
+    EXPECT_THROW(runtime->block_on(std::move(joined)), std::runtime_error);
+    while (runtime->alive() > 0) std::this_thread::yield();
+    ended.detach();
+  }
+  EXPECT_EQ(unheard, (std::multiset<std::string>{"detached", "dropped", "dropped late"}));
+}
+
+TEST(RuntimeBuilder, WithoutAHookAnExceptionThatNobodyJoinsIsALineOnStderr) {
+  testing::internal::CaptureStderr();
+  {
+    const std::unique_ptr<Runtime> runtime = make(1);
+    task(*runtime, [](Context&) -> Poll<void> { throw std::runtime_error("of nobody"); });
+    while (runtime->alive() > 0) std::this_thread::yield();
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "rt: a task that nobody joins has thrown an exception: of nobody\n");
 }
 
 // --- Who runs what -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@
 //   1. The joiner gets exactly one of: the output, what the task threw, or Cancelled.
 //   2. The future is destroyed before the joiner is told, and before its output is.
 //   3. The output is destroyed once: by the joiner, by detach(), or at the task's end when nobody
-//      joins.
+//      joins. So is what the task threw: a TaskError that ends unheard reports itself.
 //   4. No lock is held while a future is polled, while an output or an error is destroyed, or while
 //      a waker is woken or dropped.
 //   5. Nothing is locked or published inside a catch block: what was caught is stored, and
@@ -43,6 +43,7 @@
 #include "rt/runtime/local_executor.h"
 #include "rt/task/erased.h"
 #include "rt/task/spawn.h"
+#include "rt/task/unhandled.h"
 
 namespace rt {
 namespace detail {
@@ -61,7 +62,7 @@ class JoinState {
   }
 
   // The task has ended, with one of the two. Called once.
-  void end(std::optional<ErasedOutput> output, std::exception_ptr error) {
+  void end(std::optional<ErasedOutput> output, TaskError error) {
     RT_TODO("1.9");
   }
 

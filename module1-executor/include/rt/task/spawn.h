@@ -11,7 +11,8 @@
 // Invariants
 //   1. A spawned future is polled to its end, or dropped when its runtime is, or when it is
 //      aborted.
-//   2. A dropped JoinHandle detaches: the task runs on, and its output is dropped.
+//   2. A dropped JoinHandle detaches: the task runs on, and its output is dropped. What it throws
+//      then, or has thrown, is reported: rt/task/unhandled.h.
 //   3. The joiner gets exactly one of: the output, what the task threw, or Cancelled.
 //
 // The idea is Tokio's tokio::spawn and tokio::task::JoinHandle.

@@ -101,7 +101,8 @@ class SharedPool final : public Scheduler {
     return spawn_on(*this, std::move(future));
   }
 
-  // The same for a task that nobody will join: what it returns or throws is dropped.
+  // The same for a task that nobody will join: what it returns is dropped, and what it throws is a
+  // line on stderr.
   template <Future F>
   void spawn_detached(F future) {
     NewTask task = TaskCell::create(&future, kFutureVTable<F>, *queue_, false);

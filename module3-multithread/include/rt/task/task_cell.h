@@ -16,8 +16,9 @@
 //   1. What stands in the place is destroyed once, by whoever the place belongs to then. A waker
 //      destroys nothing: it frees the memory when all else is gone.
 //   2. The future is gone before its joiner is woken, and before what it left is constructed.
-//   3. Nothing that a future throws leaves run(): it is stored for the joiner. (Destructors must
-//      not throw, here as everywhere.)
+//   3. Nothing that a future throws leaves run(): it is stored for the joiner. What no joiner has
+//      taken is told to the scheduler when it is destroyed: drop_error(). (Destructors must not
+//      throw, here as everywhere.)
 //   4. Whoever has given a reference away does not look at the task any more: the next line may
 //      find it freed.
 //
@@ -137,6 +138,19 @@ class TaskCell final : public TaskHeader {
   }
   void* place() noexcept {
     return reinterpret_cast<std::byte*>(this) + memory_for(future_).offset();
+  }
+
+  // What the future threw, in its place.
+  void keep_error(std::exception_ptr thrown) noexcept {
+    new (place()) std::exception_ptr(std::move(thrown));
+  }
+  // At the joiner, who has heard of it then. What is left in the place still has to be dropped.
+  [[noreturn]] void rethrow_error() { std::rethrow_exception(std::exchange(error(), nullptr)); }
+  // Destroys it. If nobody has heard of it, the scheduler does.
+  void drop_error() noexcept {
+    std::exception_ptr unheard = std::exchange(error(), nullptr);
+    std::destroy_at(&error());
+    if (unheard != nullptr) scheduler->unhandled(std::move(unheard));
   }
   std::exception_ptr& error() noexcept {
     return *std::launder(static_cast<std::exception_ptr*>(place()));

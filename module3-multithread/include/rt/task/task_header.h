@@ -22,11 +22,13 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <utility>
 
 #include "rt/future/waker.h"
 #include "rt/platform/sync.h"
 #include "rt/task/task_state.h"
+#include "rt/task/unhandled.h"
 #include "rt/trace/trace.h"
 
 namespace rt {
@@ -53,6 +55,12 @@ class TaskScheduler {
   // The task is about to end. Takes it off the list of all tasks. True: it was there, and the
   // list's reference is now the caller's. By the thread that runs the task, or shuts it down.
   [[nodiscard]] virtual bool release(TaskHeader& task) noexcept = 0;
+
+  // A task has thrown, and nobody will hear of it: see rt/task/unhandled.h. By the thread that
+  // found out, with no lock held. The task has ended, and may be gone after this call.
+  virtual void unhandled(std::exception_ptr thrown) noexcept {
+    report_unhandled(std::move(thrown));
+  }
 
   // A task of this scheduler has been made; it has been freed. For schedulers that are not sure to
   // outlive their tasks, and therefore count them: wakers may outlive a runtime, and a wake may be

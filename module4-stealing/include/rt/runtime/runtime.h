@@ -26,7 +26,7 @@
 // Invariants
 //   1. Spawned tasks run on the workers, several at once; the future of block_on() on the thread
 //      that calls it. rt::spawn() works in all of them. What a spawned task throws is for its
-//      joiner.
+//      joiner; if there is none, for on_unhandled_exception(), or a line on stderr.
 //   2. Wherever a task is polled or dropped, the runtime's driver is this thread's current one.
 //   3. shutdown() and the destructor return when no worker runs any more, every task was dropped
 //      and the driver was shut down. Tasks that are spawned later, or by those that are being
@@ -72,6 +72,7 @@
 #include "rt/task/join.h"
 #include "rt/task/spawn.h"
 #include "rt/task/task_cell.h"
+#include "rt/task/unhandled.h"
 #include "rt/trace/trace.h"
 
 namespace rt {
@@ -185,7 +186,8 @@ class Runtime final {
     return spawn_on(*core_, std::move(future));
   }
 
-  // The same for a task that nobody will join: what it returns or throws is dropped.
+  // The same for a task that nobody will join: what it returns is dropped, and what it throws is
+  // told to on_unhandled_exception(), or on stderr.
   template <Future F>
   void spawn_detached(F future) {
     core_->spawn_detached(&future, kFutureVTable<F>);
@@ -327,6 +329,12 @@ class Runtime::Builder {
   Builder& on_thread_start(Hook hook) { return set(on_start_, std::move(hook)); }
   Builder& on_thread_stop(Hook hook) { return set(on_stop_, std::move(hook)); }
 
+  // Called with what a task has thrown, when it is sure that nobody will hear of it: the task was
+  // detached, or its JoinHandle was dropped before it was ready. By the thread that found out, a
+  // worker or whoever has dropped the handle, several at once; it may not throw. Cancelled is not
+  // told. Without a hook it is one line on stderr for each.
+  Builder& on_unhandled_exception(UnhandledHook hook) { return set(unhandled_, std::move(hook)); }
+
   // How a worker's thread is started, for those who choose its stack or its core. It calls what it
   // is given once, on that thread. What it throws, as std::system_error, is what build() returns.
   Builder& start_thread(StartThread start) { return set(start_thread_, std::move(start)); }
@@ -342,6 +350,7 @@ class Runtime::Builder {
     const std::size_t workers = workers_.has_value() ? *workers_ : cores();
     auto core = sync::Arc<detail::RuntimeCore>::make(
         workers, std::make_unique<DriverParks>(workers, *std::move(driver)), options_);
+    core->scheduler().set_unhandled_hook(unhandled_);
     std::unique_ptr<Runtime> runtime(new Runtime(core));
     status = start_threads(*runtime, core);
     if (!status.ok()) return status;
@@ -421,6 +430,7 @@ class Runtime::Builder {
   WorkerOptions options_;
   bool start_paused_ = false;
   Hook on_start_, on_stop_;
+  UnhandledHook unhandled_;
   StartThread start_thread_;
 };
 

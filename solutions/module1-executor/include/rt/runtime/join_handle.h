@@ -20,7 +20,7 @@
 //   1. The joiner gets exactly one of: the output, what the task threw, or Cancelled.
 //   2. The future is destroyed before the joiner is told, and before its output is.
 //   3. The output is destroyed once: by the joiner, by detach(), or at the task's end when nobody
-//      joins.
+//      joins. So is what the task threw: a TaskError that ends unheard reports itself.
 //   4. No lock is held while a future is polled, while an output or an error is destroyed, or while
 //      a waker is woken or dropped.
 //   5. Nothing is locked or published inside a catch block: what was caught is stored, and
@@ -42,6 +42,7 @@
 #include "rt/runtime/local_executor.h"
 #include "rt/task/erased.h"
 #include "rt/task/spawn.h"
+#include "rt/task/unhandled.h"
 
 namespace rt {
 namespace detail {
@@ -66,7 +67,7 @@ class JoinState {
   }
 
   // The task has ended, with one of the two. Called once.
-  void end(std::optional<ErasedOutput> output, std::exception_ptr error) {
+  void end(std::optional<ErasedOutput> output, TaskError error) {
     // BEGIN SOLUTION 1.9
     std::optional<Waker> joiner, task;  // Before the lock, as all that is dropped here.
     {
@@ -86,7 +87,7 @@ class JoinState {
   bool poll_join(Context& cx, void* output) {
     // BEGIN SOLUTION 1.9
     std::optional<ErasedOutput> result;
-    std::exception_ptr error;
+    TaskError error;
     {
       std::optional<Waker> old;  // Before the lock: dropped after it.
       const sync::Lock lock(mutex_);
@@ -97,9 +98,9 @@ class JoinState {
         return false;
       }
       result.swap(output_);
-      error.swap(error_);
+      error = std::move(error_);
     }
-    if (error != nullptr) std::rethrow_exception(std::move(error));
+    if (error != nullptr) std::move(error).rethrow();
     result->move_to(output);
     return true;
     // END SOLUTION
@@ -134,7 +135,7 @@ class JoinState {
   bool ended_ = false;
   bool aborted_ = false;
   std::optional<ErasedOutput> output_;
-  std::exception_ptr error_;
+  TaskError error_;
   std::optional<Waker> joiner_;  // Of the newest pending poll_join.
   std::optional<Waker> task_;    // Until the first abort, or the end.
   // END SOLUTION
@@ -162,7 +163,7 @@ class JoinedTask {
   Poll<void> poll(Context& cx) {
     // BEGIN SOLUTION 1.9
     std::optional<ErasedOutput> output;
-    std::exception_ptr error;
+    TaskError error;
     if (state_->is_aborted()) {
       error = std::make_exception_ptr(Cancelled());
     } else {
@@ -181,7 +182,7 @@ class JoinedTask {
  private:
   // BEGIN SOLUTION 1.9
   // STUB: // Yours, if you want helpers.
-  void end(std::optional<ErasedOutput> output, std::exception_ptr error) {
+  void end(std::optional<ErasedOutput> output, TaskError error) {
     future_.reset();
     // Let go of first: the end is told once, whatever the joiner does when it is woken.
     const sync::Arc<JoinState> state = std::exchange(state_, sync::Arc<JoinState>());

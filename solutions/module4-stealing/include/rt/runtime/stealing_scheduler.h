@@ -59,6 +59,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <utility>
 
@@ -70,6 +71,7 @@
 #include "rt/task/owned_tasks.h"
 #include "rt/task/task_count.h"
 #include "rt/task/task_header.h"
+#include "rt/task/unhandled.h"
 
 namespace rt {
 
@@ -153,6 +155,13 @@ class StealingScheduler final : public TaskScheduler {
   bool step(std::size_t worker) { return seats_[worker].worker.step(); }
 
   bool release(TaskHeader& task) noexcept override { return all_.release(task); }
+
+  // What is to become of what tasks throw that nobody joins. Before any task comes.
+  void set_unhandled_hook(UnhandledHook hook) { unhandled_hook_ = std::move(hook); }
+  void unhandled(std::exception_ptr thrown) noexcept override {
+    report_unhandled(std::move(thrown), unhandled_hook_);
+  }
+
   void task_created() noexcept override { count_.created(local_count()); }
   void task_freed() noexcept override {
     if (count_.freed(local_count())) delete this;
@@ -269,6 +278,7 @@ class StealingScheduler final : public TaskScheduler {
   OwnedTasks all_;
   std::deque<Seat> seats_;  // Not a vector: a seat does not move.
   sync::Atomic<std::size_t> running_;
+  UnhandledHook unhandled_hook_;  // Null: a line on stderr.
 };
 
 }  // namespace rt
