@@ -179,7 +179,7 @@ TEST(IdleModel, TwoWhoOpenATaskAtOnceWakeOne) {
   });
 }
 
-// Bug it is here for: the worker wakes by itself in the moment in which it is chosen, and both
+// Bug it is here for: the worker wakes by itself just when it is chosen, and both
 // think that the other one has taken it off the list.
 TEST(IdleModel, WhoWakesByItselfKnowsWhetherItWasChosen) {
   Outcomes seen;

@@ -1,6 +1,6 @@
-// What a timer costs: the wheel beside a std::multimap, in the same run and by turns, so that the
-// ratio holds on other machines too; and the wheel with what a runtime puts around it, which is a
-// lock, a waker and instants.
+// What a timer costs: the wheel beside a std::multimap, in the same run and taking turns, so that
+// the ratio holds on other machines too; and the wheel with what a runtime puts around it, which is
+// a lock, a waker and instants.
 //
 //   insert_ns, cancel_ns   each, with so many timers
 //   bytes                  each, all in all

@@ -118,7 +118,7 @@ def _complain(message: str, detail: str = "") -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns the exit code: 0 fine, 1 mendable, 2 usage, 3 the machine lacks something."""
+    """Runs a command and returns the exit code: 0 fine, 1 something to fix, 2 usage, 3 the machine lacks something."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     for stream in (sys.stdout, sys.stderr):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ALL_PASS = 0  # everything asked for passes
-MENDABLE = 1  # something a learner can mend
+MENDABLE = 1  # something a learner can fix
 USAGE = 2  # the command line is wrong
 MACHINE = 3  # the machine lacks something
 INTERRUPTED = 130

@@ -117,7 +117,7 @@ def find_compiler(asked: str) -> Path:
             return Path(found)
     plain = shutil.which("g++")
     if plain is None:
-        raise CourseError("g++ is not installed. `sudo apt-get install g++` mends that.", MACHINE)
+        raise CourseError("g++ is not installed. `sudo apt-get install g++` installs it.", MACHINE)
     raise CourseError(too_old(Path(plain)), MACHINE)
 
 
@@ -359,7 +359,7 @@ def build(
         raise CourseError(
             f"ninja could not build: {said}",
             MACHINE,
-            "`rm -r build` and another try often mend this.",
+            "`rm -r build` and another try often fix this.",
         )
     return Built(_blame(folder, targets, failed), warnings, contents)
 

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the course, and the command that mends each lack."""
+"""What this machine has and lacks for the course, and the command that supplies it."""
 
 from __future__ import annotations
 
@@ -420,7 +420,10 @@ def summary(findings: Sequence[Finding], width: int) -> list[Line]:
     missing = [f.name for f in findings if not f.ok and f.needed]
     if missing:
         return prose(
-            f"Missing: {', '.join(missing)}. The commands above mend that.", width, "", "bold"
+            f"Missing: {', '.join(missing)}. The commands above install or fix it.",
+            width,
+            "",
+            "bold",
         )
     left = sum(not f.ok for f in findings)
     return prose(

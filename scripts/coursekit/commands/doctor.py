@@ -11,10 +11,10 @@ from coursekit.course import paths
 from coursekit.errors import ALL_PASS, MACHINE
 
 
-@click.command(short_help="What this machine has and lacks, and how to mend it.")
+@click.command(short_help="What this machine has and lacks, and how to fix it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def command(as_json: bool) -> int:
-    """What this machine has and lacks, and how to mend it.
+    """What this machine has and lacks, and how to fix it.
 
     Exit code 3 when something is missing that `check` needs.
     """

@@ -92,7 +92,7 @@ def planned(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> list[Ch
             present = None
         except PermissionError:
             raise CourseError(
-                f"{name} cannot be read, so no copy of it could be kept. `chmod u+rw {name}` mends that."
+                f"{name} cannot be read, so no copy of it could be kept. `chmod u+rw {name}` fixes that."
             ) from None
         if present != stub:
             changes.append(Change(path, stub, present))

@@ -46,7 +46,7 @@ def problem(path: Path, shown: str, exercise: str) -> str:
         gone = "points to a file that does not exist" if path.is_symlink() else "is missing"
         return f"{shown} {gone}. {bring_back[0]}{bring_back[1:]}."
     except PermissionError:
-        return f"{shown} cannot be read: permission denied. `chmod u+rw {shown}` mends that."
+        return f"{shown} cannot be read: permission denied. `chmod u+rw {shown}` fixes that."
     except OSError as error:
         return f"{shown} cannot be read: {error.strerror}."
     if not data.strip():

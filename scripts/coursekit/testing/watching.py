@@ -171,7 +171,7 @@ class Session:
         self._terminal = terminal
         self._run_check = run_check
         self._answer = Answer((), False)
-        self._extra: list[Line] = []  # a hint, or a word about the last key
+        self._extra: list[Line] = []  # a hint, or what the last key did
         self._seen: Snapshot = {}
         self._over = False
 

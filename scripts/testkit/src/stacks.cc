@@ -301,7 +301,7 @@ std::vector<Frame> symbolize_all(const Stack& stack) {
     std::vector<Frame> more = symbolize(stack.pcs[i], i != 0);
     std::move(more.begin(), more.end(), std::back_inserter(frames));
   }
-  if (std::getenv("TESTKIT_RAW_STACKS") != nullptr) {  // For whoever mends is_foreign().
+  if (std::getenv("TESTKIT_RAW_STACKS") != nullptr) {  // For work on is_foreign().
     for (const Frame& f : frames) {
       std::fprintf(stderr, "raw: %s %s:%s\n", f.function.c_str(), f.file.c_str(), f.line.c_str());
     }

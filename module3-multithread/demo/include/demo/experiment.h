@@ -41,7 +41,7 @@ struct ExperimentOptions {
   std::string svg;  // The file to draw to; empty for none.
 };
 
-// Nothing, with a word about it, if the command line is none of an experiment's.
+// Nothing, with a message, if the command line is not one of an experiment's.
 inline std::optional<ExperimentOptions> experiment_options(int argc, char** argv,
                                                            const char* name) {
   ExperimentOptions options;
@@ -60,7 +60,7 @@ inline std::optional<ExperimentOptions> experiment_options(int argc, char** argv
 }
 
 // Has gnuplot draw an SVG of this size to `file`: `write` gives it the commands and the data.
-// False, with a word about it, when there is no gnuplot or it fails.
+// False, with a message, when there is no gnuplot or it fails.
 template <class Write>
 bool draw_svg(const std::string& file, const char* size, Write write) {
   if (std::system("command -v gnuplot > /dev/null") != 0) {

@@ -367,7 +367,7 @@ class Ring {
   std::array<Cell<int>, kCapacity> slots_;
 };
 
-// The owner pushes `kFirst` values, then pops and pushes by turns so that slots are used again;
+// The owner pushes `kFirst` values, then pops and pushes in turn, so that slots are used again;
 // thieves steal. Each value has to be taken exactly once.
 template <RingBug kBug, int kThieves, int kFirst, int kMore>
 void ring() {
