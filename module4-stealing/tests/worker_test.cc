@@ -243,7 +243,7 @@ TEST_F(WorkerTest, AShareIsHalfARingAtMost) {
   EXPECT_EQ(fleet->polls(0), kTasks);
 }
 
-// Bug it is here for: the own queue is empty, so there must be room for a share, or a batch. But a
+// Bug it is here for: its own queue is empty, so there must be room for a share, or a batch. But a
 // thief who has claimed and not copied holds his slots, and those that were popped behind them.
 void WorkerTest::while_no_slot_is_free(const std::function<void()>& bring_a_b_c) {
   start(1);
@@ -330,7 +330,7 @@ TEST_F(WorkerTest, WhoHasNothingTakesTheOldestBatchOfAnother) {
   step_of(1);
   EXPECT_EQ(order, in_turn({{kHalf, kHalf}}));
   EXPECT_EQ(fleet->seat(1).queue.size(), rt::TaskRing::kCapacity / 2)
-      << "one is run, and half a ring goes into the own queue";
+      << "one is run, and half a ring goes into its own queue";
 }
 
 // Bug it is here for: who finds a batch tells nobody of it. In a moment it was nowhere.

@@ -8,7 +8,7 @@
 // resumes the innermost frame only once the leaf is ready. So a needless wake costs one poll of one
 // leaf and resumes nothing, and a coroutine keeps the same contract as a future written by hand.
 //
-//   poll() ──> first poll? ──yes──> push the own frame: it is the innermost one
+//   poll() ──> first poll? ──yes──> push its own frame: it is the innermost one
 //                 │ no                         │
 //                 ├────────────────────────────┘
 //                 v

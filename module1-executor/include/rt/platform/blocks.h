@@ -197,7 +197,7 @@ inline void* carve(std::size_t size) {
   return std::exchange(piece.next, piece.next + size);
 }
 
-// A block, when the own batch has none.
+// A block, when the thread's own batch has none.
 [[gnu::noinline]] inline void* refill(std::size_t index) {
   if (is_over) return carve(index * kUnit);
   at_the_end.exist();
@@ -211,7 +211,7 @@ inline void* carve(std::size_t size) {
   return block;
 }
 
-// Takes the block, when the own batch is full.
+// Takes the block, when the thread's own batch is full.
 [[gnu::noinline]] inline void make_room(std::size_t index, Block* block) noexcept {
   block->next = nullptr;
   if (is_over) return shared_batches[index].put(Batch{block, 1});

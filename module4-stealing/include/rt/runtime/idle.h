@@ -45,7 +45,7 @@
 //      there. Its worker_to_wake() found the word bad, and chose somebody.
 // So it is never bad for ever. And when somebody searches, that ends with one of those two steps.
 //
-// "After that" is a word about one order of all steps, which is why they are seq_cst. The opener
+// "After that" speaks of one order of all steps, which is why they are seq_cst. The opener
 // writes the queue, and then reads the word. The other changes the word, and then reads the queue.
 // Were one of these four weaker, both might read what was there before the other wrote: each thinks
 // that the other one sees to it. (It is Dekker's pattern, also known as store buffering, and no

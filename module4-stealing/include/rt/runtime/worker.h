@@ -16,7 +16,7 @@
 //   turn     every global_queue_interval-th  take_in_turn(): a task of inject or of its own
 //            step, counted from 1            backlog; every kOldestTurn-th time the oldest of that
 //   slot     there is a task                 that one; if the slot was used too often in a row
-//                                            (never, until module 5), only when the own queue has
+//                                            (never, until module 5), only when its own queue has
 //                                            none
 //   own      there is a task                 the first of its queue
 //   backlog  there are tasks in its own      the newest batch
@@ -27,7 +27,7 @@
 //   run      there was a task                if it searches: stops that; polls the task
 //   sleep    there was none                  tells Idle; sleeps in its Park
 //
-// Of a batch or a share the first task is the one to run, and the others go into the own queue:
+// Of a batch or a share the first task is the one to run, and the others go into its own queue:
 // half a ring at most, and no more than there is room for. (What is more stays where it is.)
 //
 // The slot has room for one task: the one that was made ready last. Its data is in the caches, and
@@ -40,18 +40,18 @@
 //   -------------             -------                                       -----------------
 //   the task that is polled   the slot; who was there, to the back of the   if somebody was there
 //                             own queue
-//   itself, in its poll       the back of the own queue; the slot, if this  if it is in the queue
+//   itself, in its poll       the back of its own queue; the slot, if this  if it is in the queue
 //    (it yields)              worker has nothing else to run
 //   events                    one, and this worker has nothing else to      once for all, if they
 //                             run: the slot. Else all of them together to   are in a queue
-//                             the back of the own queue; or to inject, if
+//                             the back of its own queue; or to inject, if
 //                             they do not fit, or tasks wait in inject
 //                             already: first come, first served
-//   a share of inject, or     the own queue                                 once for all
+//   a share of inject, or     its own queue                                 once for all
 //    a batch of any backlog
-//   a theft from a queue      the own queue                                 when it stops to search
+//   a theft from a queue      its own queue                                 when it stops searching
 //
-// And if the own queue is full, half of it leaves with the task that comes: rt/runtime/overflow.h.
+// And if its own queue is full, half of it leaves with the task that comes: rt/runtime/overflow.h.
 //
 // (What becomes ready on another thread goes to inject, and others hear of it.) To let others hear
 // of it is WorkerShared::notify(), after the task is where it can be found: the first rule of
@@ -64,7 +64,7 @@
 //   1. It sleeps only when it has found nothing in its slot, in its queue, in its backlog and in
 //      inject; and if it might search, there was nothing to be had from anybody.
 //   2. No task of inject or of the backlog waits for ever, and no event: every
-//      global_queue_interval steps the slot and the own queue are passed over, and every
+//      global_queue_interval steps the slot and its own queue are passed over, and every
 //      event_interval steps events are looked for. (The own queue may wait, while two tasks wake
 //      each other by way of the slot. Module 5 ends that.)
 //   3. The same seed, and the same order of steps, give the same run.
@@ -72,7 +72,7 @@
 //   5. What happened before close() is seen by whatever happens after the step() that said false.
 //
 // Costs, in read-modify-writes (RMW) beside those of the task's own word: none for a task that
-// comes by the slot; two for one that comes by the own queue, its push and its pop. A task
+// comes by the slot; two for one that comes by its own queue, its push and its pop. A task
 // that is alone and yields takes 0.9 of the time by the slot that it took by the queue (measured in
 // one run); and nobody has to hear of it, which would wake a thread each time.
 //
@@ -144,7 +144,7 @@ class Worker {
 
   // --- The slot ---
 
-  // There is a task, and its turn is before that of the own queue.
+  // There is a task, and its turn is before that of its own queue.
   bool slot_is_first() const noexcept { return slot_ && !coop::lifo_is_exhausted(); }
   // The task in it, or none.
   TaskRef take_slot() noexcept {
@@ -159,14 +159,14 @@ class Worker {
 
   // --- The queues ---
 
-  // To the back of the own queue; if it is full, part of it leaves.
+  // To the back of its own queue; if it is full, part of it leaves.
   void push_back(TaskRef task) noexcept {
     if (push_or_overflow(seat_.queue, std::move(task), shared_.inject, seat_.backlog) > 0) {
       seat_.counters.overflows.add();
     }
   }
 
-  // For the row "turn": a task of inject or of the own backlog, by turns, so that neither waits for
+  // For the row "turn": a task of inject or of its own backlog, in turn, so that neither waits for
   // the ring to run dry. Of the backlog the newest batch, and now and then the oldest.
   TaskRef take_in_turn() noexcept {
     ++turns_;
@@ -180,7 +180,7 @@ class Worker {
     return shared_.inject.pop();
   }
 
-  // Half of the queue of `victim`: one to run, and the others in the own queue. REQUIRES: that is
+  // Half of the queue of `victim`: one to run, and the others in its own queue. REQUIRES: that is
   // empty, and this worker searches.
   TaskRef steal_from(std::size_t victim) noexcept {
     Stolen stolen = steal(shared_.seats[victim].queue, seat_.queue);
