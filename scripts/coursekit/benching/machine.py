@@ -10,7 +10,7 @@ from pathlib import Path
 
 from coursekit.building import build, doctor
 from coursekit.errors import CourseError
-from coursekit.testing.runner import usable_cpus
+from coursekit.testing.pool import usable_cpus
 
 
 def processor(cpuinfo: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coursekit.benching.rounds import Answer, Failure
 from coursekit.benching.workloads import Pace, Workload
-from coursekit.testing import processes, runner
+from coursekit.testing import processes, verdicts
 
 _NOT_WRITTEN = re.compile(r"exercise (\d+\.\d+[a-z]?) is not written yet")
 
@@ -29,12 +29,12 @@ def command(
 
 def read(status: int, out: str, err: str) -> Answer:
     """What a program that has ended with this says."""
-    if status == runner.EXIT_TODO:
+    if status == verdicts.EXIT_TODO:
         found = _NOT_WRITTEN.findall(err)
         return Failure(f"exercise {found[-1]} is not written yet" if found else "it is not written")
     if status != 0:
         last = (err.strip().splitlines() or [""])[-1]
-        how = f"ended by {runner.signal_name(-status)}" if status < 0 else f"ended with {status}"
+        how = f"ended by {verdicts.signal_name(-status)}" if status < 0 else f"ended with {status}"
         return Failure(f"it {how}{last and ': ' + last}")
     try:
         said = json.loads((out.strip().splitlines() or [""])[-1])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -18,7 +19,7 @@ from coursekit.building.compiler import Diagnostic, Edge, NinjaReader, diagnosti
 from coursekit.course.paths import Checkout
 from coursekit.errors import MACHINE, USAGE, CourseError
 from coursekit.testing import processes
-from coursekit.testing.runner import usable_cpus
+from coursekit.testing.pool import usable_cpus
 
 # What a conda, a module system or a shell profile sets to point compilers elsewhere.
 _MISLEADING = re.compile(
@@ -276,6 +277,8 @@ def _stream(command: Sequence[str], cwd: Path, feed: Callable[[str], None]) -> i
             stderr=subprocess.STDOUT,
             env=build_environment(),
             start_new_session=True,
+            # As Ctrl-C: ninja ends its compilers then.
+            preexec_fn=processes.dies_with_us(signal.SIGINT),
         )
     except OSError as error:
         raise CourseError(f"{command[0]} cannot be run: {error.strerror}.", MACHINE) from error

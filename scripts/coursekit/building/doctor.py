@@ -21,7 +21,7 @@ from coursekit.building import build
 from coursekit.course.paths import Checkout
 from coursekit.errors import CourseError
 from coursekit.telling.text import Line, Span, line, prose
-from coursekit.testing import runner
+from coursekit.testing import pool
 
 _GIB = 1 << 30
 _DISK_NEEDED = 1 * _GIB  # preset learner, all modules
@@ -202,12 +202,12 @@ def sanitizer(name: str, title: str) -> Finding:
                 "its libraries are not there",
                 install(_runtime(compiler_path, name)),
             )
-        prefix = runner.without_aslr() if name == "thread" else []
+        prefix = pool.without_aslr() if name == "thread" else []
         ran = subprocess.run(
             [*prefix, str(binary)],
             capture_output=True,
             check=False,
-            env=runner.test_environment(),
+            env=pool.test_environment(),
             stdin=subprocess.DEVNULL,
         )
     return judge_sanitizer(
@@ -267,7 +267,7 @@ def address_space() -> Finding:
         return Finding("address randomness", True, False, "unknown here")
     if bits <= 28:
         return Finding("address randomness", True, False, f"{bits} bits")
-    if runner.without_aslr():
+    if pool.without_aslr():
         return Finding(
             "address randomness",
             True,
@@ -323,7 +323,7 @@ def memory(meminfo: str | None = None) -> Finding:
     if match is None:
         return Finding("memory", True, False, "unknown here")
     available = int(match[1]) * 1024
-    said = f"{available / _GIB:.1f} GiB available, {runner.usable_cpus()} CPUs"
+    said = f"{available / _GIB:.1f} GiB available, {pool.usable_cpus()} CPUs"
     if available < _GIB:
         return Finding(
             "memory",

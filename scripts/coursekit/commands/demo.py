@@ -173,7 +173,7 @@ def built(checkout: Checkout, catalog: Catalog, demo: Demo, *, solutions: bool) 
 
 def run(catalog: Catalog, demo: Demo, command_line: list[str], *, solutions: bool) -> int:
     """Runs it on this terminal, in the folder where the command was called. Ctrl-C is for the demo."""
-    from coursekit.testing import runner
+    from coursekit.testing import verdicts
 
     sys.stdout.flush()
     try:
@@ -209,11 +209,11 @@ def run(catalog: Catalog, demo: Demo, command_line: list[str], *, solutions: boo
     reader.join(timeout=1.0)
     if interrupted and status in (0, -signal.SIGINT, 130):
         return INTERRUPTED if status else ALL_PASS
-    if status == runner.EXIT_TODO:
+    if status == verdicts.EXIT_TODO:
         raise CourseError(_not_written(catalog, demo, bytes(tail)), MENDABLE)
     if status < 0:
         raise CourseError(
-            f"The demo {demo.name} was ended by {runner.signal_name(-status)}.{_blame(demo, solutions)}",
+            f"The demo {demo.name} was ended by {verdicts.signal_name(-status)}.{_blame(demo, solutions)}",
             MENDABLE,
         )
     if status != 0:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from coursekit.building import build
 from coursekit.selftest.outcome import Bench, Outcome
-from coursekit.testing import check, runner
+from coursekit.testing import check, pool
 
 
 def run_all(bench: Bench) -> Iterator[Outcome]:
@@ -31,7 +31,7 @@ def run_all(bench: Bench) -> Iterator[Outcome]:
             capture_output=True,
             text=True,
             check=False,
-            env=runner.test_environment(),
+            env=pool.test_environment(),
             stdin=subprocess.DEVNULL,
             cwd=bench.checkout.builds,
         )

@@ -13,8 +13,8 @@ from coursekit.course.catalog import TEST_SUFFIXES
 from coursekit.course.mutants import Mutant
 from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.selftest.runs import binary, clang
-from coursekit.testing import check, runner
-from coursekit.testing.runner import TestResult
+from coursekit.testing import check, pool, runner
+from coursekit.testing.verdicts import TestResult
 
 FEWEST = 3  # for each exercise
 _AIMED = "aimed"  # in place of a kind of test: the one test that the mutant names
@@ -151,7 +151,7 @@ def _only_modelled(tests: Sequence[TestResult]) -> str:
 
 def _found_by_threads(program: Path, test: str, rounds: int) -> str:
     """See scripts/testkit/model/threads/testkit/model/model.h."""
-    environment = {**runner.test_environment(), "TESTKIT_ROUNDS": str(rounds)}
+    environment = {**pool.test_environment(), "TESTKIT_ROUNDS": str(rounds)}
     try:
         answer = subprocess.run(
             [program, f"--gtest_filter={test}"],

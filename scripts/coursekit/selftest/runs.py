@@ -12,7 +12,7 @@ from coursekit.building import build
 from coursekit.course.catalog import Exercise
 from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.testing import check, runner
-from coursekit.testing.runner import TestResult
+from coursekit.testing.verdicts import TestResult
 
 
 def solutions(bench: Bench, sanitize: str = "", cxx: str = "") -> Iterator[Outcome]:
@@ -119,7 +119,10 @@ def binary(
         not configuration.sanitize and kind == "stress"
     )
     return runner.Binary(
-        build.binary(bench.checkout, configuration, target), kind, thread_sanitized
+        build.binary(bench.checkout, configuration, target),
+        kind,
+        thread_sanitized,
+        slow=bool(configuration.sanitize),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from coursekit.building import build
 from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.selftest.runs import binary
-from coursekit.testing import runner
+from coursekit.testing import pool, runner
 
 _TESTS_FOR_EACH_CPU = 4
 _RUNS_IN_A_PROCESS = 10  # to start a process costs as much as ten runs of a small test
@@ -40,7 +40,7 @@ def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
             for b in binaries
         ]
         bench.ui.progress("soaking", done, rounds)
-        width = runner.usable_cpus() * _TESTS_FOR_EACH_CPU
+        width = pool.usable_cpus() * _TESTS_FOR_EACH_CPU
         for name, results in runner.run_groups(groups, width=width).items():
             for result in results:
                 test = f"{name}: {result.name}"

@@ -17,7 +17,7 @@ from coursekit.course.sources import Place
 from coursekit.errors import USAGE, CourseError
 from coursekit.telling.ui import Ui
 from coursekit.testing import runner
-from coursekit.testing.runner import TestResult
+from coursekit.testing.verdicts import TestResult
 
 _ROUNDS = 20  # builds of one check, when files keep changing
 
@@ -264,7 +264,9 @@ def _thread_sanitized(options: Options, kind: str) -> bool:
 
 def _program(checkout: Checkout, options: Options, test: TestFile) -> runner.Binary:
     path = build.binary(checkout, options.configuration, test.target)
-    return runner.Binary(path, test.kind, _thread_sanitized(options, test.kind))
+    return runner.Binary(
+        path, test.kind, _thread_sanitized(options, test.kind), slow=bool(options.sanitize)
+    )
 
 
 class _Tested:

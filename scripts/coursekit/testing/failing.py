@@ -9,7 +9,7 @@ from coursekit.course.paths import Checkout
 from coursekit.telling.text import Line, Span, line, plain, prose, verbatim
 from coursekit.testing import crashes
 from coursekit.testing.check import About, Result
-from coursekit.testing.runner import TestResult
+from coursekit.testing.verdicts import TestResult
 
 _HANG_LINES = 40
 _MESSAGE_LINES = 60

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A process, in /proc."""
+
+    pid: int
+    state: str  # R, S, D, T (stopped), Z (ended, and nobody has asked how), …
+    parent: int
+    session: int
 
 
 def _stat_fields(pid: str) -> list[str]:
@@ -17,25 +30,43 @@ def _stat_fields(pid: str) -> list[str]:
         return []
 
 
-def sessions() -> dict[int, list[int]]:
-    """The living processes of every session on this machine, found in one pass."""
-    found: dict[int, list[int]] = {}
+def everybody() -> list[Seen]:
+    """Every process of this machine, in one pass."""
+    found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             fields = _stat_fields(name)
-            if len(fields) > 3 and fields[0] not in "ZX":
-                found.setdefault(int(fields[3]), []).append(int(name))
+            if len(fields) > 3:
+                found.append(Seen(int(name), fields[0], int(fields[1]), int(fields[3])))
     return found
 
 
-def kill_session(session: int) -> None:
-    """Ends every process of a session. Twice, since one may be forking while we look."""
-    for _ in range(2):
-        for pid in sessions().get(session, []):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+def family(all_there: Sequence[Seen], heads: Iterable[int]) -> list[Seen]:
+    """Who lives of these processes, their sessions, and all that descend from them."""
+    wanted = set(heads)
+    grown = True
+    while grown:
+        more = {p.pid for p in all_there if p.parent in wanted or p.session in wanted}
+        grown = not more <= wanted
+        wanted |= more
+    return [p for p in all_there if p.pid in wanted and p.state not in "ZX"]
+
+
+def kill(members: Iterable[Seen]) -> None:
+    for member in members:
+        try:
+            os.kill(member.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def kill_family(head: int) -> None:
+    """Ends a process and all that came of it. More than once, since one may be forking while we look."""
+    for _ in range(10):
+        members = family(everybody(), [head])
+        if not members:
+            return
+        kill(members)
 
 
 def kill_group(group: int) -> None:
@@ -44,6 +75,65 @@ def kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
+
+
+# ---- a process and its parent -------------------------------------------------------------------
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None)
+
+
+def dies_with_us(number: int = signal.SIGKILL) -> Callable[[], None]:
+    """For Popen's preexec_fn: the child gets this signal when we end, even if we are killed."""
+    parent = os.getpid()
+    prctl = _libc.prctl  # looked up here: the child of a fork should do as little as it can
+
+    def in_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:  # it has ended already
+            os.kill(os.getpid(), number)
+
+    return in_child
+
+
+@contextmanager
+def adopting_orphans() -> Iterator[None]:
+    """Meanwhile a process whose parent ends becomes our child, where it would be init's: so that it can be found."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def children() -> set[int]:
+    """Ours, those that have ended and were not waited for among them."""
+    found: set[int] = set()
+    try:
+        for task in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
+                found.update(map(int, file.read().split()))
+    except OSError:  # a kernel without these lists
+        found = {p.pid for p in everybody() if p.parent == os.getpid()}
+    return found
+
+
+def reap(pid: int) -> None:
+    """Takes an adopted child that has ended off the system's list."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+
+
+def has_in_environment(pid: int, entry: str) -> bool:
+    """Whether it began with this NAME=VALUE, and so did whoever forked it."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return entry.encode() in file.read().split(b"\0")
+    except OSError:
+        return False
 
 
 def end(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
@@ -55,7 +145,7 @@ def end(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
             process.wait(patience)
         except subprocess.TimeoutExpired:
             pass
-    kill_session(process.pid)
+    kill_family(process.pid)
     process.wait()
 
 

@@ -15,7 +15,7 @@ from coursekit.telling import report, text
 from coursekit.telling.report import Look
 from coursekit.telling.ui import Plain
 from coursekit.testing.check import About, Result, next_unfinished, verdict
-from coursekit.testing.runner import Failure, TestResult
+from coursekit.testing.verdicts import Failure, TestResult
 
 
 def exercise(number: int, slug: str, *, stretch: bool = False) -> Exercise:

@@ -14,15 +14,9 @@ from pathlib import Path
 import pytest
 
 from coursekit.testing import processes, runner
-from coursekit.testing.runner import (
-    Binary,
-    Ended,
-    Group,
-    Limits,
-    judge,
-    parse_events,
-    parse_test_list,
-)
+from coursekit.testing.pool import Limits
+from coursekit.testing.runner import Binary, Group, parse_test_list
+from coursekit.testing.verdicts import Ended, TestResult, judge, parse_events
 
 # A test binary: cases are Python functions named after the tests; `end(ok)` reports and exits.
 _FRAME = """
@@ -55,7 +49,7 @@ def binary(folder: Path, name: str, body: str) -> Path:
     return path
 
 
-def run(folder: Path, body: str, limits: Limits = Limits()) -> dict[str, runner.TestResult]:
+def run(folder: Path, body: str, limits: Limits = Limits()) -> dict[str, TestResult]:
     group = Group("1.1", ((Binary(binary(folder, "one_test", body), "unit"),),))
     return {result.name: result for result in runner.run_groups([group], limits=limits)["1.1"]}
 
@@ -146,10 +140,27 @@ def test_a_binary_that_dies_before_any_test(tmp_path: Path) -> None:
     assert "before any test" in result.message and "SIGSEGV" in result.message
 
 
-def test_a_flood_of_output_is_cut(tmp_path: Path) -> None:
-    results = run(tmp_path, "def T_Floods():\n    print('x' * 3_000_000)\n    end(True)")
-    assert results["Suite.Floods"].state == "pass"
-    assert len(results["Suite.Floods"].output) <= 256 * 1024
+def test_of_much_output_the_beginning_and_the_end_are_kept(tmp_path: Path) -> None:
+    body = "def T_Floods():\n    print('first', 'x' * 3_000_000, 'last')\n    end(True)"
+    result = run(tmp_path, body)["Suite.Floods"]
+    assert result.state == "pass"
+    assert len(result.output) < 600_000
+    assert result.output.startswith("first") and result.output.rstrip().endswith("last")
+
+
+def test_output_without_end_is_ended_and_its_last_line_told(tmp_path: Path) -> None:
+    body = "def T_Prints():\n    while True: print('call again', flush=True)"
+    result = run(tmp_path, body)["Suite.Prints"]
+    assert result.state == "hang"
+    assert "printed more than 8 MiB" in result.message
+    assert result.message.endswith("The last line: call again")
+
+
+def test_a_test_that_is_stopped_is_told_at_once(tmp_path: Path) -> None:
+    body = "def T_Stops():\n    import signal\n    os.kill(os.getpid(), signal.SIGSTOP)"
+    result = run(tmp_path, body)["Suite.Stops"]
+    assert result.state == "hang"
+    assert "SIGSTOP" in result.message and result.seconds < 8
 
 
 def test_many_failures_fill_no_pipe(tmp_path: Path) -> None:
@@ -160,6 +171,13 @@ def test_many_failures_fill_no_pipe(tmp_path: Path) -> None:
         end(False)
     """
     assert len(run(tmp_path, body)["Suite.Many"].failures) == 5000
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 def test_a_child_left_behind_is_ended_and_not_waited_for(tmp_path: Path) -> None:
@@ -176,15 +194,36 @@ def test_a_child_left_behind_is_ended_and_not_waited_for(tmp_path: Path) -> None
     """
     assert run(tmp_path, body)["Suite.Leaves"].state == "pass"
     child = int((tmp_path / "child").read_text())
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return
-        if state in "ZX":
-            return
-    pytest.fail("the child is still there")
+    assert gone(child)
+
+
+@pytest.mark.parametrize("environment", ["os.environ", "{}"])
+def test_a_child_in_a_session_of_its_own_is_ended_too(tmp_path: Path, environment: str) -> None:
+    """It has forked twice and called setsid(): no group, no session, and no parent lead to it."""
+    body = f"""
+    def T_Leaves():
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                command = "echo $$ >{tmp_path}/child.new; mv {tmp_path}/child.new {tmp_path}/child; exec sleep 1000"
+                os.execve("/bin/sh", ["sh", "-c", command], {environment})
+            os._exit(0)
+        while not os.path.exists("{tmp_path}/child"):
+            pass
+        end(True)
+    """
+    assert run(tmp_path, body)["Suite.Leaves"].state == "pass"
+    assert gone(int((tmp_path / "child").read_text()))
+
+
+def test_no_other_child_of_ours_is_taken_for_an_orphan(tmp_path: Path) -> None:
+    other = subprocess.Popen(["sleep", "1000"])
+    try:
+        assert run(tmp_path, "def T_Passes(): end(True)")["Suite.Passes"].state == "pass"
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_the_backstop_ends_what_sleeps_for_ever(tmp_path: Path) -> None:
@@ -197,7 +236,7 @@ def test_the_backstop_ends_what_sleeps_for_ever(tmp_path: Path) -> None:
 
 
 def test_the_backstop_ends_what_spins_for_ever(tmp_path: Path) -> None:
-    limits = Limits(cpu_seconds=0.2, tick_seconds=0.05)
+    limits = Limits(cpu_factor=0.02, tick_seconds=0.05)
     result = run(tmp_path, "def T_Spins():\n    while True: pass", limits)["Suite.Spins"]
     assert result.state == "hang"
     assert "CPU time" in result.message
@@ -231,6 +270,33 @@ def test_after_a_hang_the_other_tests_of_the_exercise_are_left_out(tmp_path: Pat
     assert [(r.name, r.state) for r in results["1.2"]] == [("Suite.Runs", "pass")]
 
 
+def test_a_hang_ends_the_later_tests_and_lets_the_earlier_ones_finish(tmp_path: Path) -> None:
+    """All three run when the second hangs: the third would never end."""
+    body = f"""
+    def wait_for(*names):
+        while not all(os.path.exists("{tmp_path}/" + n) for n in names):
+            pass
+    def T_Earlier():
+        open("{tmp_path}/earlier", "w").close()
+        wait_for("hung")
+        end(True)
+    def T_Hangs():
+        wait_for("earlier", "later")
+        event(event="hang", test=name, report="it waits")
+        open("{tmp_path}/hung", "w").close()
+        os._exit(43)
+    def T_Later():
+        open("{tmp_path}/later", "w").close()
+        wait_for("never")
+    """
+    group = Group("1.1", ((Binary(binary(tmp_path, "one_test", body), "unit"),),))
+    results = runner.run_groups([group], width=3)["1.1"]
+    assert [(r.name, r.state) for r in results] == [
+        ("Suite.Earlier", "pass"),
+        ("Suite.Hangs", "hang"),
+    ]
+
+
 def test_the_longest_test_starts_first(tmp_path: Path) -> None:
     body = f"""
     def note():
@@ -240,7 +306,7 @@ def test_the_longest_test_starts_first(tmp_path: Path) -> None:
     def T_Long(): note()
     """
     durations = {"one_test Suite.Long": 3.0, "one_test Suite.Short": 0.1}
-    group = Group("1.1", ((Binary(binary(tmp_path, "one_test", body), "unit"),),))
+    group = Group("1.1", ((Binary(binary(tmp_path, "one_test", body), "stress"),),))
     results = runner.run_groups([group], width=1, durations=durations)["1.1"]
     assert (tmp_path / "order").read_text().split() == ["Suite.Long", "Suite.Short"]
     assert [result.name for result in results] == ["Suite.Short", "Suite.Long"]
@@ -259,7 +325,8 @@ def test_the_learners_environment_changes_no_verdict(
     assert run(tmp_path, body)["Suite.Clean"].state == "pass"
 
 
-def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_end_of_the_check_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     path = binary(tmp_path, "x_test", "def T_Waits():\n    import time\n    time.sleep(1000)")
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
@@ -290,8 +357,10 @@ def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
     while not tests_running() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert tests_running()
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     child.communicate(timeout=60)
+    while tests_running() and time.monotonic() < deadline:
+        time.sleep(0.01)  # a signal to the test is on its way
     assert tests_running() == []
 
 
@@ -329,5 +398,5 @@ def test_a_thread_that_waits_for_a_cpu_is_not_asleep() -> None:
             done.wait(0.01)
         assert processes.cpu_activity([child.pid])[1] != first
     finally:
-        processes.kill_session(child.pid)
+        processes.kill_family(child.pid)
         child.wait()

@@ -10,7 +10,7 @@ from coursekit.course.mutants import Mutant
 from coursekit.errors import CourseError
 from coursekit.selftest import killing, plan
 from coursekit.selftest.plan import Totals
-from coursekit.testing.runner import TestResult
+from coursekit.testing.verdicts import TestResult
 
 
 def mutant(expect: str = "fail") -> Mutant:

@@ -98,8 +98,8 @@ std::string how_much_it_ran(const std::string& task) {
   return at == std::string::npos ? "?" : text.substr(at);
 }
 
-// 'S' for a thread that sleeps and can be woken. A stopped one ('T': a debugger, job control), one
-// that could run and one that waits for a disk are other letters.
+// 'S' for a thread that sleeps and can be woken, 'T' for one that a signal stopped. One that could
+// run, one that waits for a disk and one that a debugger holds are other letters.
 char state_of(const std::string& task) {
   const std::string stat = read_file(task + "/stat");
   const std::size_t name_end = stat.rfind(')');
@@ -120,8 +120,9 @@ void look_at(const std::string& process, const std::vector<pid_t>& but_not, Samp
     for (std::string child; children >> child;) look_at(child, {}, sample);
     if (std::find(but_not.begin(), but_not.end(), id) != but_not.end()) continue;
     const char state = state_of(task);
-    // A zombie child has ended, and whoever waits for it is about to be told.
-    if (state != 'S' && state != 'Z') sample.all_asleep = false;
+    // A zombie child has ended, and whoever waits for it is about to be told. One that was stopped
+    // sleeps until somebody continues it.
+    if (state != 'S' && state != 'Z' && state != 'T') sample.all_asleep = false;
     sample.ran[id] = how_much_it_ran(task);
   }
 }
