@@ -577,7 +577,7 @@ TEST(Race, IsReadyWithTheFirstOutput) {
   EXPECT_EQ(output_of(task, either), (std::variant<int, std::string>("seven")));
 }
 
-// The two may have the same type: then only the index says who has won.
+// The two may have the same type: then only the index says which has won.
 TEST(Race, TheIndexSaysWhoHasWon) {
   Source<int> first("first"), second("second"), third("third"), fourth("fourth");
   TestTask task;

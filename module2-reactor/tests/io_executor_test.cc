@@ -246,7 +246,8 @@ TEST_F(DriverTest, AThreadThatWakesTasksInItsParkDoesNotInterruptItself) {
   }
 }
 
-// Bug it is here for: who has read nothing but the state since the sleep began, sleeps again.
+// Bug it is here for: an executor that has read nothing but the state since the sleep began sleeps
+// again.
 TEST_F(DriverTest, AnUnparkWhileThePlanIsMadeIsNotLost) {
   PausedClock clock;
   rt::clock::set_auto_advance(true);
@@ -511,7 +512,7 @@ TEST_F(DriverTest, AnAutomaticClockWithoutATimerSleeps) {
 
 // --- The end -------------------------------------------------------------------------------------
 
-// Bug it is here for: who waits for a driver that is gone waits for ever.
+// Bug it is here for: a task that waits for a driver that is gone waits for ever.
 TEST_F(DriverTest, ItsEndTellsAllWhoWait) {
   TestTask reader("reader"), sleeper("sleeper"), late("late");
   std::optional<Socket> socket(*driver);

@@ -92,7 +92,7 @@ void one_sends(std::size_t capacity, int count) {
 TEST(MpscModel, OneSlotRoundAfterRound) { one_sends(1, 3); }
 TEST(MpscModel, TwoSlotsRoundAfterRound) { one_sends(2, 3); }
 
-// Bugs they are here for: two who claim one position; who has waited, and is not served.
+// Bugs they are here for: two senders that claim one position; a waiter that is not served.
 void two_send(std::size_t capacity) {
   check([capacity] {
     auto [sender, receiver] = mpsc::channel<Value>(capacity);

@@ -543,7 +543,7 @@ TEST(Mpsc, WhatIsInGoesWithTheReceiver) {
   EXPECT_EQ(poll(a, waiting), "pending");
   EXPECT_EQ(life.live(), 5);
   { const auto dropped = std::move(ends.second); }
-  EXPECT_EQ(life.live(), 1) << "that of the sender who waits, and still has it";
+  EXPECT_EQ(life.live(), 1) << "that of the sender that waits, and still has it";
   EXPECT_EQ(poll(a, waiting), "closed");
   EXPECT_EQ(life.destroyed_twice(), 0);
 }

@@ -106,7 +106,7 @@ TEST(NotifyModel, TwoThatAreStoredAsOneBringTheWorkOfBoth) {
   });
 }
 
-// Bug it is here for: who was there before the call, and joins the queue after it.
+// Bug it is here for: a waiter that was there before the call, and joins the queue after it.
 TEST(NotifyModel, AllReachesWhoeverWasThere) {
   check([] {
     Notify notify;

@@ -238,7 +238,7 @@ TEST(Notify, AllLeavesAStoredOneWhereItIs) {
   EXPECT_FALSE(b.poll());
 }
 
-// Bug it is here for: one for all that is passed on by each who goes.
+// Bug it is here for: one for all that is passed on by each waiter that goes.
 TEST(Notify, OneForAllIsNotPassedOn) {
   rt::Notify notify;
   Waits a("a", notify), b("b", notify);
@@ -250,7 +250,7 @@ TEST(Notify, OneForAllIsNotPassedOn) {
   EXPECT_FALSE(later.poll());
 }
 
-// Who waits for the next already, when it is woken by this one, waits for the next.
+// A waiter that is woken by this one, and by then waits for the next, still waits for the next.
 TEST(Notify, AllReachesNobodyWhoComesWhileItWakes) {
   rt::Notify notify;
   Waits a("a", notify);

@@ -115,7 +115,7 @@ TEST(SemaphoreModel, WhoGoesPassesItOn) {
   EXPECT_EQ(seen, Outcomes({"gone", "served"}));
 }
 
-// Bug it is here for: a part of what was wanted that goes with who goes.
+// Bug it is here for: part of the permits is lost with a waiter that goes away.
 TEST(SemaphoreModel, WhoGoesWithAPartPassesItOn) {
   check([] {
     Semaphore semaphore(1);

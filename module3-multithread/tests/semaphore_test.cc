@@ -335,7 +335,7 @@ TEST(Semaphore, ClosingTellsAllWhoWait) {
   EXPECT_FALSE(semaphore.try_acquire().has_value());
 }
 
-// Bug it is here for: who goes after the closing looks only whether it stands in the queue.
+// Bug it is here for: a waiter that goes after the closing only checks whether it is in the queue.
 TEST(Semaphore, WhoWasToldThatItIsClosedAndGoesGivesItsPartBack) {
   rt::Semaphore semaphore(1);
   Asker a("a", semaphore, 2);

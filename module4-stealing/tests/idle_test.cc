@@ -62,7 +62,7 @@ TEST_F(IdleTest, WhileOneSearchesNobodyIsWoken) {
   EXPECT_EQ(opens_a_task(), std::nullopt);
 }
 
-// Bug it is here for: who was woken never stops to count. Nobody is woken any more.
+// Bug it is here for: a woken worker counts for ever as searching. Nobody is woken any more.
 TEST_F(IdleTest, WhoHasFoundATaskSearchesNoMore) {
   for (const std::size_t worker : {0u, 1u}) falls_asleep(worker);
   ASSERT_EQ(opens_a_task(), 1u);

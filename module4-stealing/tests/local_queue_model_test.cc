@@ -1,5 +1,5 @@
-// Every interleaving of the owner of a queue with a thief, and with a worker who goes to sleep. The
-// ring has four slots here. The thief is the test's own: rt/runtime/steal.h comes later.
+// Every interleaving of the owner of a queue with a thief, and with a worker that goes to sleep.
+// The ring has four slots here. The thief is the test's own: rt/runtime/steal.h comes later.
 #include "rt/runtime/local_queue.h"
 
 #include <atomic>

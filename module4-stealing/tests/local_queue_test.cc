@@ -153,7 +153,7 @@ TEST_F(LocalQueueTest, LetsGoOfWhatIsLeft) {
   EXPECT_EQ(tasks_.let_go(), 3);
 }
 
-// --- With a thief in it, who has stopped between two steps ---
+// --- With a thief in it that has stopped between two steps ---
 
 // Bug it is here for: capacity is counted from the tasks that are left, and a push goes into a slot
 // that is being copied.

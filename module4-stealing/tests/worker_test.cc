@@ -244,7 +244,7 @@ TEST_F(WorkerTest, AShareIsHalfARingAtMost) {
 }
 
 // Bug it is here for: its own queue is empty, so there must be room for a share, or a batch. But a
-// thief who has claimed and not copied holds his slots, and those that were popped behind them.
+// thief that has claimed and not copied holds its slots, and those that were popped behind them.
 void WorkerTest::while_no_slot_is_free(const std::function<void()>& bring_a_b_c) {
   start(1);
   rt::LocalQueue& own = fleet->seat(0).queue;
@@ -333,7 +333,7 @@ TEST_F(WorkerTest, WhoHasNothingTakesTheOldestBatchOfAnother) {
       << "one is run, and half a ring goes into its own queue";
 }
 
-// Bug it is here for: who finds a batch tells nobody of it. In a moment it was nowhere.
+// Bug it is here for: a worker that finds a batch tells nobody of it. For a moment it was nowhere.
 TEST_F(WorkerTest, WhoTakesABatchTellsOfIt) {
   start(2);
   step_of(1);
@@ -552,8 +552,8 @@ TEST_F(WorkerTest, WhoWakesByItselfIsAwake) {
 
 // --- Events --------------------------------------------------------------------------------------
 
-// Bug it is here for: a busy worker never looks for events, and who waits for one waits until all
-// others have nothing to do.
+// Bug it is here for: a busy worker never looks for events, and a task that waits for one waits
+// until all others have nothing to do.
 TEST_F(WorkerTest, ABusyWorkerLooksForEventsNowAndThen) {
   start(1, 10'000, /*events=*/5);
   fleet->spawn(yields("", 100));

@@ -1,5 +1,5 @@
-// Backoff: a future that is ready a little later. It is for who has found that there is none of
-// something now, and nobody who would say when there is: descriptors, for example.
+// Backoff: a future that is ready a little later. It is for code that has found that there is none
+// of something now, and nobody who would say when there is: descriptors, for example.
 //
 // It waits by a ThreadTimer. That costs a thread, but none of the things that may have run out in
 // this process, and it works without timers (exercise 2.6). Where not even a thread is to be had,

@@ -6,7 +6,7 @@
 //
 // Invariants
 //   1. Whoever polls or drops tasks of a runtime has made its driver the current one of the thread.
-//   2. Who has only timers, or only asks for timers, needs no reactor, not even its header.
+//   2. Code that has only timers, or only asks for timers, needs no reactor, not even its header.
 //
 // The idea is Tokio's runtime::Handle::current().
 #pragma once

@@ -79,7 +79,7 @@ class DequeOfValues {
   virtual bool has_room_for_newcomer() const {
     return values_.size() < capacity_ && waiting_.empty();
   }
-  virtual bool may_try_again() const { return false; }  // Who waits is served: see room_made().
+  virtual bool may_try_again() const { return false; }  // A waiter is served: see room_made().
   virtual void room_made() { move_one_in(); }
   virtual void sender_is_gone(Send& who) {
     waiting_.erase(std::remove_if(waiting_.begin(), waiting_.end(),

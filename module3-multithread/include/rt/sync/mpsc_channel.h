@@ -12,7 +12,7 @@
 //
 //   who finds a mark                what it does
 //   sender: this value was awaited  takes the receiver's waker (mutex), and wakes it
-//   receiver: this room was         moves in the value of who has waited longest (mutex), and wakes
+//   receiver: this room was         moves in the value of the longest waiter (mutex), and wakes
 //                                   that sender: its send is done
 //
 // Thread safety: what is the receiver's, by one thread at a time. The rest by any thread.
@@ -248,7 +248,7 @@ class Channel {
     if (receiver.has_value()) std::move(*receiver).wake();
   }
 
-  // The receiver has made room: the value of who has waited longest goes in. One for each pop.
+  // The receiver has made room: the value of the longest waiter goes in. One for each pop.
   void move_one_in() {
     RT_TODO("3.8");
   }

@@ -90,7 +90,8 @@ class Semaphore {
   }
 
   // From now on nobody gets a permit, and all who wait are told so. Permits that are held stay
-  // valid; and who has got all it waited for has its permits, though it may not have polled since.
+  // valid; and a waiter that got all it waited for has its permits, though it may not have polled
+  // since.
   void close() {
     // Relaxed: it publishes nothing. Those who wait hear of it through the mutex.
     word_.fetch_or(kClosed, std::memory_order_relaxed);

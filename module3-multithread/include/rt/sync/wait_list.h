@@ -94,7 +94,7 @@ class WaitList {
 
   bool empty() const noexcept { return !head_.is_linked(); }
 
-  // Who waits longest; null if nobody waits.
+  // The longest waiter; null if nobody waits.
   W* front() const noexcept {
     return empty() ? nullptr : static_cast<W*>(head_.links_.read().next);
   }

@@ -9,7 +9,7 @@
 //   1. Each task that was pushed is taken once: by pop(), by a thief, or by an overflow.
 //   2. pop() gives the tasks in the order in which they were pushed.
 //   3. Once push() has returned, its task is seen by every thread that looks at size() later in the
-//      one order of all seq_cst operations. Who goes to sleep counts on it:
+//      one order of all seq_cst operations. A worker that goes to sleep counts on it:
 //
 //        who pushes                            who goes to sleep
 //        tail.store          (seq_cst)         says so in Idle's word   (seq_cst)

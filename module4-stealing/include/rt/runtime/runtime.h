@@ -86,7 +86,7 @@ class RuntimeCore final : public Scheduler {
       : driver_(parks->driver()),
         scheduler_(new StealingScheduler(workers, std::move(parks), options)),
         threads_left_(workers) {}
-  // The last who goes: no worker is left.
+  // The last one to go: no worker is left.
   ~RuntimeCore() override { scheduler_->leave(); }
 
   StealingScheduler& scheduler() noexcept { return *scheduler_; }

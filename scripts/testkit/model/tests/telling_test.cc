@@ -120,7 +120,7 @@ TEST(ModelTable, LeavesOutTheSetUpFirst) {
   EXPECT_EQ(kept[1], "     ... 30 lines of set-up ...");
   EXPECT_THAT(kept[2], HasSubstr("starts B"));
   EXPECT_THAT(kept[2], HasSubstr("  31 ")) << "a step keeps its number";
-  EXPECT_THAT(table(result), HasSubstr("0 -> 1")) << "who has room for all shows all";
+  EXPECT_THAT(table(result), HasSubstr("0 -> 1")) << "with room for all, all are shown";
 }
 
 TEST(ModelTable, NamesWhatTheSourceNames) {

@@ -45,7 +45,7 @@ void the_test(TestBench& bench) {
       bench.expect(!a.poll(waiting), "pending before it is set");
     }
     event.set();
-    bench.expect(a.wakes() == 0, "who has dropped its future is not woken");
+    bench.expect(a.wakes() == 0, "a task that dropped its future is not woken");
   }
   // END SOLUTION
 }

@@ -37,7 +37,7 @@ void the_timer_test(TestBench& bench) {
     wheel.insert(b, 10);
     bench.expect(wheel.cancel(a), "taken out");
     bench.expect(wheel.poll(10) == &b, "the other is due");
-    bench.expect(wheel.poll(10) == nullptr, "who was cancelled is not");
+    bench.expect(wheel.poll(10) == nullptr, "the cancelled one is not");
   }
   {
     bench.note("Scene 3: one is due, and cancels the other.");
@@ -47,7 +47,7 @@ void the_timer_test(TestBench& bench) {
     const TimerNode* const first = wheel.poll(10);
     bench.expect(first == &a || first == &b, "one of the two is due");
     bench.expect(wheel.cancel(first == &a ? b : a), "the other was still in");
-    bench.expect(wheel.poll(10) == nullptr, "who was cancelled in time is not given out");
+    bench.expect(wheel.poll(10) == nullptr, "the one cancelled in time is not given out");
   }
   {
     bench.note("Scene 4: the longest turn of the wheel, and a timer of a minute or so.");

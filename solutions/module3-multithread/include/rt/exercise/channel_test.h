@@ -27,8 +27,8 @@ void the_channel_test(TestBench& bench) {
     bench.expect(a.poll(first), "there is room for one");
     bench.expect(!b.poll(second), "and not for two");
     bench.expect(channel.take() == 1, "what was sent first comes first");
-    bench.expect(!c.poll(third), "who waits has the room, and not who comes later");
-    bench.expect(b.wakes() == 1, "who waits is told");
+    bench.expect(!c.poll(third), "the waiter has the room, and not a later sender");
+    bench.expect(b.wakes() == 1, "the waiter is told");
     bench.expect(b.poll(second), "and has sent");
     bench.expect(channel.take() == 2, "its value comes next");
   }
@@ -60,7 +60,7 @@ void the_channel_test(TestBench& bench) {
     const int before = b.wakes();
     bench.expect(!b.poll(second), "and not for two");
     channel.close();
-    bench.expect(b.wakes() == before + 1, "who waits is told");
+    bench.expect(b.wakes() == before + 1, "the waiter is told");
     bench.expect(b.poll(second), "and has its answer");
   }
   // END SOLUTION

@@ -1,5 +1,5 @@
-// Mutex<T>: a T that one task at a time can reach. Who has to wait for it lets its thread do other
-// work; so the lock may be held across a co_await, and given back on another thread.
+// Mutex<T>: a T that one task at a time can reach. A task that has to wait for it lets its thread
+// do other work; so the lock may be held across a co_await, and given back on another thread.
 //
 //   Mutex<std::map<Key, Value>> cache;
 //   {

@@ -7,8 +7,8 @@
 // Notify outlives it.
 //
 // Invariants
-//   1. notify_one() reaches one: who has waited longest, or, if nobody waits, the next who does. It
-//      is stored once: two calls with nobody there are one notification.
+//   1. notify_one() reaches one: the longest waiter, or, if nobody waits, the next one that does.
+//      It is stored once: two calls with nobody there are one notification.
 //   2. notify_all() reaches each Notified that was made before it, polled or not, and no other. It
 //      stores nothing.
 //   3. A notification that reaches a Notified which is then dropped, without having been ready, is
@@ -114,7 +114,7 @@ class Notify {
     return word - state_of(word) + state;
   }
 
-  // With the mutex held: notifies who has waited longest, and returns its waker; or stores it.
+  // With the mutex held: notifies the longest waiter, and returns its waker; or stores it.
   std::optional<Waker> notify_first();
 
   // Takes the notification that is stored, or sees a notify_all() since `calls`.

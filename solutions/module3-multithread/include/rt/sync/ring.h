@@ -223,7 +223,7 @@ class Ring {
     const std::uint64_t head = head_.load(std::memory_order_acquire);  // Pairs with try_pop().
     if (who == Who::kNewcomer && (head & kMark) != 0) return false;
     if (!is_within(position, head / 2)) return false;
-    // Nobody who waits is passed by what is known: it is not made known while they do.
+    // No waiter is passed by what is known: it is not made known while they do.
     if (who == Who::kNewcomer) known_head_.store(head / 2, std::memory_order_release);
     return true;
     // END SOLUTION

@@ -192,7 +192,7 @@ class TaskCell final : public TaskHeader {
   void keep_error(std::exception_ptr thrown) noexcept {
     new (place()) std::exception_ptr(std::move(thrown));
   }
-  // At the joiner, who has heard of it then. What is left in the place still has to be dropped.
+  // At the joiner, which has heard of it then. What is left in the place still has to be dropped.
   [[noreturn]] void rethrow_error() { std::rethrow_exception(std::exchange(error(), nullptr)); }
   // Destroys it. If nobody has heard of it, the scheduler does.
   void drop_error() noexcept {

@@ -9,7 +9,7 @@
 //   1. Each task that was pushed is taken once: by pop(), by a thief, or by an overflow.
 //   2. pop() gives the tasks in the order in which they were pushed.
 //   3. Once push() has returned, its task is seen by every thread that looks at size() later in the
-//      one order of all seq_cst operations. Who goes to sleep counts on it:
+//      one order of all seq_cst operations. A worker that goes to sleep counts on it:
 //
 //        who pushes                            who goes to sleep
 //        tail.store          (seq_cst)         says so in Idle's word   (seq_cst)
@@ -103,8 +103,8 @@ class LocalQueue {
   // How many tasks can be pushed. Thieves can only make it more.
   std::uint32_t room() const noexcept {
     // BEGIN SOLUTION 4.1
-    // Acquire: pairs with the release of a thief who has copied. From here on we may write where he
-    // has read.
+    // Acquire: pairs with the release of a thief that has copied. From here on we may write where
+    // it has read.
     const TaskRing::Head head = TaskRing::unpack(ring_.head.load(std::memory_order_acquire));
     return TaskRing::kCapacity - (ring_.tail.load(std::memory_order_relaxed) - head.steal);
     // END SOLUTION

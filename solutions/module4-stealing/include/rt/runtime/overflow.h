@@ -80,7 +80,7 @@ inline std::uint32_t push_or_overflow(LocalQueue& own, TaskRef task, InjectQueue
                                       Backlog& backlog) noexcept {
   // BEGIN SOLUTION 4.3
   while (!own.push(task)) {
-    // Acquire: pairs with a thief who has copied, as in room().
+    // Acquire: pairs with a thief that has copied, as in room().
     const std::uint64_t before = own.ring().head.load(std::memory_order_acquire);
     const TaskRing::Head head = TaskRing::unpack(before);
     if (head.is_stolen_from()) {
