@@ -226,17 +226,26 @@ endfunction()
 
 # --- Targets --------------------------------------------------------------------------------------
 
-# course_test(TARGET … ID … KIND … OVERLAY … SOURCES …), as written by overlay.py.
+# course_test(TARGET … ID … NEEDS … KIND … OVERLAY … SOURCES …), as written by overlay.py. NEEDS: the
+# ids of all exercises that this one needs.
 function(course_test)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;ID;KIND;OVERLAY" "SOURCES")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;ID;NEEDS;KIND;OVERLAY" "SOURCES")
   course_test_binary(${arg_TARGET} "${arg_KIND}" "${arg_OVERLAY}" ${arg_SOURCES})
   gtest_discover_tests(${arg_TARGET} TEST_PREFIX "${arg_ID} " DISCOVERY_MODE PRE_TEST)
   # gtest_discover_tests() cannot pass on a property that is a list, so labels are set afterwards.
   set(labels "${CMAKE_CURRENT_BINARY_DIR}/${arg_TARGET}_labels.cmake")
   set(tests "\${${arg_TARGET}_TESTS}")
+  # A test of what is not written fails, and its output says so. Only where that is another exercise,
+  # which this one needs, is it skipped.
+  set(skipped "")
+  if(arg_NEEDS)
+    string(REPLACE "." "[.]" needs "${arg_NEEDS}")
+    string(REPLACE ";" "|" needs "${needs}")
+    set(skipped "SKIP_REGULAR_EXPRESSION \"exercise (${needs}) is not written yet\"")
+  endif()
   file(CONFIGURE OUTPUT "${labels}" @ONLY CONTENT
 "if(@arg_TARGET@_TESTS)
-  set_tests_properties(@tests@ PROPERTIES LABELS \"@arg_ID@;@arg_KIND@\" SKIP_RETURN_CODE 42)
+  set_tests_properties(@tests@ PROPERTIES LABELS \"@arg_ID@;@arg_KIND@\" @skipped@)
 endif()
 ")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels}")

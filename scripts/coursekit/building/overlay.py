@@ -194,6 +194,7 @@ def test_calls(
                     "course_test",
                     TARGET=test.target,
                     ID=exercise.id,
+                    NEEDS=";".join(e.id for e in catalog.closure(exercise) if e != exercise),
                     KIND=test.kind,
                     OVERLAY=str(folder),
                     SOURCES=[test.path, *sources],

@@ -89,3 +89,16 @@ def test_a_mistake_in_exercises_toml_stops_with_its_message(root: Path) -> None:
     failed = cmake(root, "--preset", "learner")
     assert failed.returncode != 0
     assert "module1-second/exercises.toml" in failed.stderr
+
+
+def test_what_is_not_written_fails_and_what_needs_it_is_skipped(root: Path) -> None:
+    """ctest says "failed" of a stub; only of what somebody else's stub stops, "skipped"."""
+    assert cmake(root, "--preset", "learner").returncode == 0
+
+    def properties(target: str) -> str:
+        return (root / f"build/learner/module1-second/{target}_labels.cmake").read_text()
+
+    assert "SKIP" not in properties("alpha_test")
+    assert 'SKIP_REGULAR_EXPRESSION "exercise (0[.]1|1[.]1|1[.]2) is not' in properties(
+        "gamma_test"
+    )
