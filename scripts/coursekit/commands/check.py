@@ -76,9 +76,17 @@ def command(
         exercises = (following,) if following else ()
     options = check.Options(solutions, mine, sanitize or "", cxx, jobs, test)
     with ui.interface(quiet=as_json) as interface:
-        results = check.run(
-            checkout, catalog, exercises, options, interface, " ".join(["check", *ids])
-        )
+        what = " ".join(["check", *ids])
+        results = check.run(checkout, catalog, exercises, options, interface, what)
+        # Without an id, on through what is written already, to the first that is not done.
+        while not ids and options.counts and results and results[-1].state == "pass":
+            passed = results[-1].exercise
+            following = check.next_unfinished(catalog, progress.load(checkout), passed)
+            is_next = following is not None and following not in exercises
+            if following is None or not is_next or check.is_unwritten(catalog, following):
+                break
+            exercises = (*exercises, following)
+            results += check.run(checkout, catalog, [following], options, interface, what)
     if as_json:
         from coursekit.telling import jsonout
 

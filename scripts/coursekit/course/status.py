@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from coursekit.course import progress, sources
+from coursekit.course import pristine, progress, sources
 from coursekit.course.catalog import Catalog, Exercise
 from coursekit.course.paths import Checkout
+from coursekit.errors import CourseError
 from coursekit.telling import report
 from coursekit.telling.report import COMMAND, Look
 from coursekit.telling.text import Line, Span, line
@@ -56,11 +57,24 @@ def _standing(
         if sources.problem(path, checkout.relative(path), exercise.id):
             return Standing(exercise, "unusable", when)
     if check.is_unwritten(catalog, exercise):
-        return Standing(exercise, "failing" if record.get("state") == "fail" else "todo", when)
+        failing = record.get("state") == "fail" and not _is_stub(checkout, catalog, exercise)
+        return Standing(exercise, "failing" if failing else "todo", when)
     last = record.get("state")
     if last == "pass":
         return Standing(exercise, "done", when)
     return Standing(exercise, "failing" if last in ("fail", "broken") else "open", when)
+
+
+def _is_stub(checkout: Checkout, catalog: Catalog, exercise: Exercise) -> bool:
+    """Whether nothing is written at all, whatever there was when it was checked."""
+    for file in exercise.files:
+        try:
+            stub = pristine.content_of(checkout, catalog, exercise, file)
+            if stub is None or catalog.learner_file(exercise, file).read_bytes() != stub:
+                return False
+        except (OSError, CourseError):
+            return False
+    return True
 
 
 def as_object(standing: Sequence[Standing]) -> dict[str, object]:

@@ -212,10 +212,14 @@ def _written(catalog: Catalog, exercise: Exercise) -> dict[str, list[purposes.Wr
     }
 
 
+def _names(catalog: Catalog, exercise: Exercise) -> list[str]:
+    """Of all its tests."""
+    return [test.name for tests in _written(catalog, exercise).values() for test in tests]
+
+
 def _chosen(catalog: Catalog, exercise: Exercise, asked: str) -> list[str]:
     """The names of its tests that `asked` means."""
-    written = _written(catalog, exercise)
-    return purposes.matching(asked, (test.name for tests in written.values() for test in tests))
+    return purposes.matching(asked, _names(catalog, exercise))
 
 
 def _with_such_tests(
@@ -225,12 +229,7 @@ def _with_such_tests(
     kept = [exercise for exercise in exercises if _chosen(catalog, exercise, asked)]
     if kept:
         return kept
-    names = [
-        test.name
-        for exercise in exercises
-        for tests in _written(catalog, exercise).values()
-        for test in tests
-    ]
+    names = [name for exercise in exercises for name in _names(catalog, exercise)]
     where = exercises[0].id if len(exercises) == 1 else "what is checked"
     raise CourseError(
         f"No test of {where} has {asked!r} in its name.",
@@ -312,6 +311,11 @@ def _build_and_test(
         ]
         for s in subjects
     }
+    # A learner's own tests are theirs: they may stand in the same program, and count for nothing.
+    ours = {
+        s.exercise.id: frozenset(chosen.get(s.exercise.id) or _names(catalog, s.exercise))
+        for s in subjects
+    }
     memory = configuration.folder(checkout) / "course-durations.json"
     durations = _durations(memory)
 
@@ -333,7 +337,9 @@ def _build_and_test(
         for unit in units:
             if unit.target == target:
                 program = _program(checkout, options, unit)
-                early.update(tested([runner.Group(unit.exercise, ((program,),))]))
+                early.update(
+                    tested([runner.Group(unit.exercise, ((program,),), ours[unit.exercise])])
+                )
         return all(test.state == "pass" for tests in early.values() for test in tests)
 
     built = build.build(
@@ -375,8 +381,7 @@ def _build_and_test(
         others = tuple(b for b in programs[key] if b.kind != "unit")
         # Tests that were asked for by name all run, whatever becomes of the first.
         stages = (tuple(programs[key]),) if options.test else (basic, others)
-        only = frozenset(chosen[key]) if options.test else None
-        groups.append(runner.Group(key, tuple(stage for stage in stages if stage), only))
+        groups.append(runner.Group(key, tuple(stage for stage in stages if stage), ours[key]))
     later = tested(groups)
     if early or groups:
         memory.write_text(json.dumps(durations), "utf-8")
@@ -461,9 +466,16 @@ def _tested(
     skipped = tuple(dict.fromkeys(t.kind for t in catalog.tests(exercise) if t.kind not in ran))
     # Of the kinds in `skipped` none ran, which is said of the kind.
     counted = [t.target for t in catalog.tests(exercise) if options.test or t.kind in ran]
-    written = sum(len(_written(catalog, exercise)[target]) for target in counted)
+    written = [test.name for target in counted for test in _written(catalog, exercise)[target]]
     todo_file, todo_line = _first_todo(subject)
     state, message, blocked_by = verdict(exercise, tests, breaches)
+    found = {purposes.plain_name(test.name) for test in tests}
+    if state == "pass" and not options.test and (gone := [n for n in written if n not in found]):
+        # Something in the learner's file took it away: a macro, an early #endif.
+        state, message = (
+            "fail",
+            f"{gone[0]} stands in its test file, and the program does not have it",
+        )
     return Result(
         exercise,
         state,
@@ -479,7 +491,7 @@ def _tested(
         todo_line=todo_line,
         about=_about(checkout, catalog, exercise, tests),
         chosen=bool(options.test),
-        left_out=max(0, written - len(tests)),
+        left_out=max(0, len(written) - len(tests)),
     )
 
 

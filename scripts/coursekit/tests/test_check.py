@@ -46,6 +46,62 @@ def test_a_pass_is_remembered_and_shows_the_next(tree: Tree) -> None:
     assert tree.run("check").stdout.startswith("○ 1.2")  # on with the next one
 
 
+def test_without_an_id_it_goes_on_through_what_is_written(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA)
+    tree.learner("beta").write_text(BETA.replace("+ 1", "+ 2"))
+    answer = tree.run("check")
+    assert "1.1  alpha  passes" in answer.stdout and "1.2  beta   fails" in answer.stdout
+    tree.learner("beta").write_text(BETA)
+    assert "every exercise is done" in tree.run("check").stdout
+
+
+def test_a_stub_that_is_put_back_by_hand_is_not_failing(tree: Tree) -> None:
+    stub = tree.learner("alpha").read_text()
+    reference = tree.root / "solutions/module1-x/include/rt/room/alpha.h"
+    text = reference.read_text()
+    marked = text.replace("  return", "  // BEGIN SOLUTION 1.1\n  return")
+    reference.write_text(marked.replace(";\n}", ";\n  // END SOLUTION\n}"))
+    try:
+        tree.learner("alpha").write_text(ALPHA.replace("return 1", "return 2"))
+        assert tree.states("1.1") == {"1.1": "fail"}
+
+        def state() -> str:
+            status = json.loads(tree.run("status", "--json").stdout)
+            return str(status["exercises"][0]["state"])
+
+        assert state() == "failing"
+        tree.learner("alpha").write_text(f"{stub}// half of it\n")
+        assert state() == "failing"
+        # Derived, so that it has the header that the reference does not need.
+        from coursekit.course import stubs
+
+        tree.learner("alpha").write_text(stubs.derive(reference.read_text(), "1.1"))
+        assert state() == "todo"
+    finally:
+        reference.write_text(text)
+
+
+def test_a_learners_own_test_counts_for_nothing(tree: Tree) -> None:
+    listed = 'inline int listed = std::printf("Mine.\\n  Own\\n");\n'
+    tree.learner("alpha").write_text(ALPHA + listed)
+    answer = json.loads(tree.run("check", "1.1", "--json").stdout)["exercises"][0]
+    assert answer["state"] == "pass"
+    assert [test["name"] for test in answer["tests"]] == ["Alpha.Works"]
+
+
+def test_a_test_that_is_not_in_the_program_is_missed(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA)
+    file = tree.root / "module1-x/tests/alpha_test.cc"
+    text = file.read_text()
+    file.write_text(f"{text}TEST(Alpha, Gone)\n")
+    try:
+        answer = json.loads(tree.run("check", "1.1", "--json").stdout)["exercises"][0]
+        assert answer["state"] == "fail"
+        assert "Alpha.Gone stands in its test file" in answer["message"]
+    finally:
+        file.write_text(text)
+
+
 def test_all_done(tree: Tree) -> None:
     tree.learner("alpha").write_text(ALPHA)
     tree.learner("beta").write_text(BETA)
