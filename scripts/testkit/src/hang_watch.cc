@@ -48,6 +48,7 @@ Notes& notes() {
   return *it;
 }
 
+std::atomic<std::string (*)()> g_on_every_hang{nullptr};
 std::atomic<long> g_cpu_at_test_start_ms{0};
 
 long cpu_ms() {
@@ -142,6 +143,7 @@ std::string what_notes_say() {
     if (!lock.owns_lock()) return "";
     for (const auto& [id, note] : notes().by_id) all.push_back(note);
   }
+  if (const auto describe = g_on_every_hang.load()) all.emplace_back(describe);
   std::string out;
   for (const std::function<std::string()>& note : all) {
     auto answer = std::make_shared<std::promise<std::string>>();
@@ -261,6 +263,11 @@ int add_note(std::function<std::string()> describe) {
 }  // namespace
 
 void on_hang(std::function<std::string()> describe) { add_note(std::move(describe)); }
+
+bool on_every_hang(std::string (*describe)()) {
+  internal::g_on_every_hang.store(describe);
+  return true;
+}
 
 HangNote::HangNote(std::function<std::string()> describe) : id_(add_note(std::move(describe))) {}
 

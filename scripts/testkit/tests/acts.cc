@@ -14,7 +14,12 @@
 #include <string>
 #include <thread>
 
+#include "absl/time/time.h"
+#include "rt/platform/clock.h"
 #include "rt/platform/todo.h"
+#include "rt/runtime/io_executor.h"
+#include "rt/runtime/runtime.h"
+#include "rt/time/sleep.h"
 #include "testkit/testkit.h"
 
 #define ACT __attribute__((noinline))  // Seen in a stack at -O2 too.
@@ -187,6 +192,20 @@ TEST(Acts, HangsWithANote) {
   });
   std::mutex mutex;
   learner::lock_twice(mutex);
+  step("never comes here");
+}
+
+TEST(Acts, HangsInARuntime) {
+  rt::clock::pause();
+  const auto executor = rt::IoExecutor::create().value();
+  executor->block_on(rt::sleep(absl::Seconds(1)));
+  step("never comes here");
+}
+
+TEST(Acts, HangsInAThreadedRuntime) {
+  rt::clock::pause();
+  const auto runtime = rt::Runtime::create(1).value();
+  runtime->block_on(rt::sleep(absl::Seconds(1)));
   step("never comes here");
 }
 

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <limits>
 #include <list>
+#include <string>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -190,6 +191,12 @@ inline std::size_t sleepers() {
   return static_cast<std::size_t>(std::count_if(
       s.sleepers.begin(), s.sleepers.end(),
       [now_ns](const detail::Sleeper& sleeper) { return sleeper.waits_at_ns.load() == now_ns; }));
+}
+
+// For the report of a hang. Takes no lock.
+inline std::string describe() {
+  return std::string(is_paused() ? "paused" : "running") + (auto_advances() ? ", advances" : "") +
+         ", at tick " + std::to_string(detail::now_ns() / kTickNs);
 }
 
 // Waits until `ready()` is true or `deadline` has come, whichever is first; returns ready().

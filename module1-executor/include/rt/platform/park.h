@@ -14,6 +14,8 @@
 //   4. A Park that brings events brings them in every park(), whatever ends it, and in look().
 #pragma once
 
+#include <string>
+
 namespace rt {
 
 class Park {
@@ -30,6 +32,9 @@ class Park {
   // then, so that whoever waits for an event does not wait until nobody has work. It uses no
   // unpark() up.
   virtual void look() {}
+
+  // For the report of a hang: in a few words, how it sleeps at this moment. Takes no lock.
+  virtual std::string describe() const { return "?"; }
 };
 
 }  // namespace rt

@@ -94,6 +94,12 @@ class Driver final : public Park {
     RT_TODO("2.7");
   }
 
+  // For the report of a hang: what is known of the driver, its timers and the clock. Takes no lock.
+  std::string describe_all() const {
+    return "The driver: " + describe() + "\nIts timers: " + handle_.timers->describe() +
+           "\nThe clock: " + clock::describe() + "\n";
+  }
+
   // For those who register sockets and set timers. It may outlive the driver.
   const DriverHandle& handle() const noexcept { return handle_; }
 

@@ -39,6 +39,7 @@
 #include <cstdlib>
 #include <limits>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -161,6 +162,19 @@ class Timers {
       is_shut_down_.write() = true;
     }
     take_all(kForever, Timer::kLost);
+  }
+
+  // For the report of a hang: ticks as clock::describe() counts them. Takes no lock.
+  std::string describe() const {
+    const auto said = [this](std::uint64_t tick) {
+      return std::to_string(static_cast<std::int64_t>(tick) + start_ns_ / clock::kTickNs);
+    };
+    const std::optional<std::uint64_t> next = wheel_.read().next_expiry();
+    const std::uint64_t until = sleeps_until_.read();
+    return "next at tick " + (next.has_value() ? said(*next) : "none") + ", a sleep until tick " +
+           (until == kAwake     ? "none"
+            : until == kForever ? "infinity"
+                                : said(until));
   }
 
  private:

@@ -26,6 +26,7 @@
 #include "rt/driver/driver.h"
 #include "rt/driver/driver_handle.h"
 #include "rt/future/future.h"
+#include "rt/platform/described.h"
 #include "rt/runtime/local_runtime.h"
 #include "rt/task/spawn.h"
 
@@ -81,6 +82,7 @@ class IoExecutor {
 
   const std::shared_ptr<Driver> driver_;  // Shared with the wakers of tasks, which unpark it.
   std::unique_ptr<LocalRuntime> runtime_;
+  const Described described_{[this] { return driver_->describe_all(); }};
 };
 
 }  // namespace rt

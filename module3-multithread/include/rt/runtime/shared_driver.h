@@ -52,6 +52,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "rt/platform/park.h"
 #include "rt/platform/sync.h"

@@ -14,6 +14,9 @@ namespace testkit {
 // Thread safety: any thread.
 void on_hang(std::function<std::string()> describe);
 
+// The same for all tests of the program, and for one function. Returns true.
+bool on_every_hang(std::string (*describe)());
+
 // The same for a scope: what `describe` refers to need only outlive this object.
 class HangNote {
  public:

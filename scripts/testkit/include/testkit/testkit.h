@@ -20,6 +20,9 @@
 #include "testkit/counting_waker.h"
 #include "testkit/test_task.h"
 #endif
+#if __has_include("rt/platform/described.h")
+#include "testkit/described.h"
+#endif
 #if __has_include("rt/platform/clock.h")
 #include "testkit/paused_clock.h"
 #endif

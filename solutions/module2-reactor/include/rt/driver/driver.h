@@ -105,6 +105,12 @@ class Driver final : public Park {
     // END SOLUTION
   }
 
+  // For the report of a hang: what is known of the driver, its timers and the clock. Takes no lock.
+  std::string describe_all() const {
+    return "The driver: " + describe() + "\nIts timers: " + handle_.timers->describe() +
+           "\nThe clock: " + clock::describe() + "\n";
+  }
+
   // For those who register sockets and set timers. It may outlive the driver.
   const DriverHandle& handle() const noexcept { return handle_; }
 
@@ -163,6 +169,18 @@ class Driver final : public Park {
 
   // BEGIN SOLUTION 2.7
   // STUB: // Yours: the rest.
+
+  std::string describe() const override {
+    switch (shared_->state.load(std::memory_order_relaxed)) {
+      case Shared::kAwake:
+        return "awake";
+      case Shared::kAsleep:
+        return "asleep";
+      case Shared::kNotified:
+        return "notified";
+    }
+    return "?";
+  }
 
   // One turn of reactor and timers.
   absl::Status turn(absl::Duration timeout) {

@@ -52,6 +52,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "rt/platform/park.h"
 #include "rt/platform/sync.h"
@@ -150,6 +151,20 @@ class DriverParker final : public Park {
   // BEGIN SOLUTION 3.9
   // STUB: // Yours: the state, and what one sleeps on.
   enum State : std::uint8_t { kEmpty, kSleeping, kDriving, kNotified };
+
+  std::string describe() const override {
+    switch (state_.load(std::memory_order_relaxed)) {
+      case kEmpty:
+        return "empty";
+      case kSleeping:
+        return "sleeping";
+      case kDriving:
+        return "driving";
+      case kNotified:
+        return "notified";
+    }
+    return "?";
+  }
 
   // Whatever the state was, there is no token any more and no sleep. An exchange and not a store:
   // it reads the newest unpark(), and acquire: it sees what came before that.
