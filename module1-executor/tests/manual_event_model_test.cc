@@ -15,7 +15,7 @@ using testkit::model::check;
 using testkit::model::Thread;
 
 // Bugs it is here for: the waiter looks, the event is set, and only then the waker is stored; what
-// the setter did before is not visible to whom it wakes.
+// the setter did before is not visible to the task that it wakes.
 TEST(ManualEventModel, ASetBetweenTheLookAndTheWakerIsNotLost) {
   check([] {
     ManualEvent event;
