@@ -25,6 +25,7 @@ _TOP_FILES = (
     "LICENSE",
     ".clang-format",
     ".clang-tidy",
+    ".gitattributes",
     ".gitignore",
 )
 _TOP_FOLDERS = ("scripts", ".devcontainer")
