@@ -447,6 +447,9 @@ def _tested(
     exercise = subject.exercise
     # A message is one line for a program or a person: places in it are short.
     tests = [replace(test, message=test.message.replace(f"{checkout.root}/", "")) for test in tests]
+    # In the order of the files, which go from simple to involved. GoogleTest has each suite together.
+    order = {name: number for number, name in enumerate(_names(catalog, exercise))}
+    tests.sort(key=lambda test: order.get(purposes.plain_name(test.name), -1))
     breaches = (
         ()
         if options.test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,11 @@ _HANG_LINES = 40
 _MESSAGE_LINES = 60
 _FAILURES = 3  # failed expectations of one test that are shown in full
 _BUG_LINES = 3
+_FIRST_STEPS, _LAST_STEPS = 3, 10  # of a long list, that are shown
+_FOLDED = 4  # fewer than these are not worth a fold
+
+# A step of the test ("  12. unpark()"), or a row of a model's table ("  12 parker.h:47  loads state_").
+_STEP = re.compile(r"^ +\d+\.? ")
 
 
 def _sentence(text: str) -> str:
@@ -40,7 +46,7 @@ def _fitting(text: str, room: int, unicode: bool) -> str:
 def short(
     test: TestResult, result: Result, checkout: Checkout, width: int, unicode: bool
 ) -> list[Line]:
-    """A test on a line or two, where it failed or how it died; and the bug that it is here for."""
+    """A test on a line or two, where it failed or how it died; and a usual cause."""
     kind = "" if test.kind == "unit" else f" ({test.kind})"
     # What came after a failed expectation is for the full account.
     became = "failed" if test.failures and test.state != "hang" else _became(test)
@@ -52,7 +58,7 @@ def short(
         lines = [line(head), line("      ", _fitting(why.strip(), width - 6, unicode))]
     about = result.about.get(test.name)
     if about is not None and about.bug:
-        told = _fitting(f"is here for: {about.bug}", width - 6, unicode)
+        told = _fitting(f"a usual cause: {about.bug}", width - 6, unicode)
         lines.append(line("      ", Span(told, "cyan")))
     return lines
 
@@ -79,7 +85,7 @@ def _why(test: TestResult, result: Result, checkout: Checkout) -> str:
 
 
 def full(test: TestResult, result: Result, checkout: Checkout, width: int) -> list[Line]:
-    """Everything there is to say of a test, and which bug it is here for."""
+    """All that helps with a test, and a usual cause. Of tests that were asked for by name, everything."""
     lines = [
         line("  ", Span(test.name, "bold"), f" ({test.kind}) ", Span(_became(test), "bold red"))
     ]
@@ -98,7 +104,7 @@ def _about(about: About, so_far: Sequence[Line], width: int, *, with_bug: bool) 
     if not any(f"{about.file}:" in plain(text) for text in so_far):
         lines.append(line("    the test: ", Span(f"{about.file}:{about.line}", "bold")))
     if about.bug and with_bug:
-        told = prose(f"this test is here for: {about.bug}", width, "    ", "cyan")
+        told = prose(f"a usual cause: {about.bug}", width, "    ", "cyan")
         if len(told) > _BUG_LINES:
             last = plain(told[_BUG_LINES - 1]).rstrip(" .,;:")
             told = [*told[: _BUG_LINES - 1], line(Span(f"{last[: width - 4]} ...", "cyan"))]
@@ -109,10 +115,13 @@ def _about(about: About, so_far: Sequence[Line], width: int, *, with_bug: bool) 
 def _what_happened(test: TestResult, result: Result, checkout: Checkout, width: int) -> list[Line]:
     if test.state == "hang":
         report = [part.replace(f"{checkout.root}/", "") for part in test.message.splitlines()]
+        report = report if result.chosen else folded(report)
         return verbatim("\n".join(_cut(report, _HANG_LINES)), width, "    ")
     lines: list[Line] = []
     for failure in test.failures[:_FAILURES]:
-        message = _cut(failure.message.splitlines(), _MESSAGE_LINES)
+        message = failure.message.splitlines()
+        if not result.chosen:
+            message = _cut(folded(message), _MESSAGE_LINES)
         lines += verbatim("\n".join(message), width, "    ")
         if failure.file:
             place = f"{checkout.relative(failure.file)}:{failure.line}"
@@ -164,6 +173,33 @@ def _story(crash: crashes.Crash, result: Result, width: int) -> list[Line]:
             own = text.partition(":")[0] in result.files
             lines += verbatim(text, width, "      ", "bold" if own else "dim")
     return lines
+
+
+def folded(lines: Sequence[str]) -> list[str]:
+    """Of a long list of steps, how it began and what came last."""
+    out: list[str] = []
+    steps: list[list[str]] = []  # each with the lines that continue it
+
+    def flush() -> None:
+        left_out = len(steps) - _FIRST_STEPS - _LAST_STEPS
+        if left_out < _FOLDED:
+            shown = steps
+        else:
+            note = f"  … {left_out} steps are left out here; --test NAME shows all of them …"
+            shown = [*steps[:_FIRST_STEPS], [note], *steps[-_LAST_STEPS:]]
+        out.extend(text for step in shown for text in step)
+        steps.clear()
+
+    for text in lines:
+        if _STEP.match(text):
+            steps.append([text])
+        elif steps and text.startswith("  "):
+            steps[-1].append(text)
+        else:
+            flush()
+            out.append(text)
+    flush()
+    return out
 
 
 def _cut(lines: Sequence[str], most: int) -> list[str]:

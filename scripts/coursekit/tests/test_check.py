@@ -125,10 +125,10 @@ def test_a_failing_test_is_shown_with_its_place(tree: Tree) -> None:
         assert part in answer.stdout
 
 
-def test_the_bug_a_test_is_here_for_is_told_with_its_failure(tree: Tree) -> None:
+def test_a_usual_cause_is_told_with_its_failure(tree: Tree) -> None:
     tree.learner("beta").write_text(BETA.replace("+ 1", "+ 2"))
     answer = tree.run("check", "beta").stdout
-    assert "    this test is here for: beta off by one.\n" in answer
+    assert "    a usual cause: beta off by one.\n" in answer
     assert "    the test: module1-x/tests/beta_test.cc:4\n" in answer
 
 

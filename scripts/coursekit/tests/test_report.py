@@ -92,7 +92,7 @@ def test_the_place_of_a_test_and_its_bug_are_told() -> None:
     test = TestResult("Waker.Dies", "unit", "crash", "ended by SIGSEGV")
     answer = shown(Result(FIRST, "fail", FILES, "", (test,), about={"Waker.Dies": about}))
     assert "    the test: module1-executor/tests/waker_test.cc:30\n" in answer
-    assert "    this test is here for: a wake that is lost, a wake" in answer
+    assert "    a usual cause: a wake that is lost, a wake" in answer
     assert " ...\n  hint" in answer
     assert max(map(len, answer.splitlines())) <= 80
 
@@ -107,6 +107,18 @@ SUMMARY: AddressSanitizer: 88 byte(s) leaked in 1 allocation(s).
 The steps so far:
   1. waker cloned
 """
+
+
+def test_of_a_long_list_of_steps_the_last_ten_are_shown() -> None:
+    steps = "".join(f"  {n:2}. step {n}\n      and more\n" for n in range(1, 41))
+    failure = Failure("module1-executor/tests/waker_test.cc", 7, f"The steps so far:\n{steps}\nno")
+    tests = (TestResult("Waker.A", "unit", "fail", "no", failures=(failure,)),)
+    answer = shown(Result(FIRST, "fail", FILES, "", tests))
+    assert "3. step 3\n" in answer and "4. step 4\n" not in answer
+    assert "… 27 steps are left out here; --test NAME shows all of them …" in answer
+    assert "30. step 30\n" not in answer and "31. step 31\n" in answer and "    no\n" in answer
+    everything = shown(Result(FIRST, "fail", FILES, "", tests, chosen=True))
+    assert "20. step 20\n" in everything and "left out" not in everything
 
 
 def test_a_leak_is_no_crash() -> None:
@@ -162,11 +174,11 @@ def test_tests_that_hangs_kept_from_running_are_counted() -> None:
     assert "  25 tests were not run, since each that hangs takes seconds\n" in answer
 
 
-def test_each_failed_test_says_which_bug_it_is_here_for() -> None:
+def test_each_failed_test_says_a_usual_cause() -> None:
     tests = tuple(TestResult(f"Waker.T{n}", "unit", "crash", "it died") for n in range(3))
     about = {"Waker.T2": About("module1-executor/tests/waker_test.cc", 7, "a waker kept " * 9)}
     answer = shown(Result(FIRST, "fail", FILES, "", tests, about=about))
-    assert "  Waker.T2 crashed: it died\n      is here for: a waker kept a" in answer
+    assert "  Waker.T2 crashed: it died\n      a usual cause: a waker kept a" in answer
     assert max(map(len, answer.splitlines())) <= 80
 
 
