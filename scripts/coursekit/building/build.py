@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coursekit.building import inputs
-from coursekit.building.compiler import Diagnostic, Edge, NinjaReader, diagnostics, first_error
+from coursekit.building.compiler import (
+    Diagnostic,
+    Edge,
+    NinjaReader,
+    diagnostics,
+    first_error,
+    is_disk_full,
+)
 from coursekit.course.paths import Checkout
 from coursekit.errors import MACHINE, USAGE, CourseError
 from coursekit.testing import processes
@@ -27,6 +35,8 @@ _MISLEADING = re.compile(
     r"|GCC_EXEC_PREFIX|COMPILER_PATH|CMAKE_.*|Boost_.*|GTest_.*|absl_.*|NINJA_STATUS|DESTDIR|LANG|LANGUAGE|LC_.*|GCC_COLORS)$"
 )
 
+# Of address space, for one compiler. Without a limit, an include of /dev/zero takes all there is.
+_LEAST_MEMORY, _MOST_MEMORY = 3 << 30, 6 << 30
 _BYTES_PER_JOB = 900 << 20  # what one g++ needs for a test with sanitizer, at most
 
 
@@ -243,6 +253,8 @@ def configure(checkout: Checkout, configuration: Configuration, progress: Progre
 
 def configure_error(output: str) -> CourseError:
     """CMake's first complaint."""
+    if is_disk_full(output):
+        return _disk_full()
     match = re.search(
         r"^CMake Error(?: at [^\n]*)?:[ \t]*\n?(.*?)(?:\n\n(?! )|\nCall Stack|\Z)",
         output,
@@ -260,14 +272,37 @@ def configure_error(output: str) -> CourseError:
     )
 
 
+def _disk_full() -> CourseError:
+    return CourseError(
+        "The disk is full, so the course cannot be built. A build takes up to 2 GB; `rm -r build` makes room, and "
+        "costs no progress.",
+        MACHINE,
+    )
+
+
 def _run(command: Sequence[str], cwd: Path) -> tuple[int, str]:
     lines: list[str] = []
     status = _stream(command, cwd, lines.append)
     return status, "\n".join(lines)
 
 
-def _stream(command: Sequence[str], cwd: Path, feed: Callable[[str], None]) -> int:
+def _compiler_memory() -> int:
+    """What one compiler may have: far more than it needs, and less than the machine has."""
+    return max(
+        _LEAST_MEMORY,
+        min(_MOST_MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4),
+    )
+
+
+def _stream(command: Sequence[str], cwd: Path, feed: Callable[[str], None], memory: int = 0) -> int:
     """Runs a tool in a session of its own and hands on what it prints. Ctrl-C ends all of it."""
+    dies_with_us = processes.dies_with_us(signal.SIGINT)  # ninja ends its compilers then
+
+    def in_child() -> None:
+        if memory:
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        dies_with_us()
+
     try:
         process = subprocess.Popen(
             command,
@@ -277,8 +312,7 @@ def _stream(command: Sequence[str], cwd: Path, feed: Callable[[str], None]) -> i
             stderr=subprocess.STDOUT,
             env=build_environment(),
             start_new_session=True,
-            # As Ctrl-C: ninja ends its compilers then.
-            preexec_fn=processes.dies_with_us(signal.SIGINT),
+            preexec_fn=in_child,
         )
     except OSError as error:
         raise CourseError(f"{command[0]} cannot be run: {error.strerror}.", MACHINE) from error
@@ -340,7 +374,7 @@ def build(
         *targets,
     ]
     try:
-        status = _stream(command, checkout.root, reader.feed)
+        status = _stream(command, checkout.root, reader.feed, _compiler_memory())
         inputs.note_end(folder, time.time_ns())
     except _Enough as enough:
         inputs.note_end(folder, time.time_ns(), str(enough))
@@ -350,6 +384,10 @@ def build(
     warnings = tuple(w for edge in reader.edges for w in diagnostics(edge.text, "warning"))
     if status == 0:
         return Built({}, warnings, contents)
+    if any(is_disk_full(edge.text) for edge in reader.edges) or any(
+        map(is_disk_full, reader.errors)
+    ):
+        raise _disk_full()
     for edge in failed:
         if "build.ninja" in edge.outputs:
             raise configure_error(edge.text)

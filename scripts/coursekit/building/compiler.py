@@ -92,6 +92,21 @@ _MENTION = re.compile(
 )
 
 
+# g++ and clang at their limit, and what is left of one that the system ended for want of memory.
+_NO_MEMORY = re.compile(
+    r"out of memory|virtual memory exhausted|[Cc]annot allocate memory|std::bad_alloc|: Killed\b|Killed signal terminated"
+)
+_ENDLESS = (
+    "the compiler ran out of memory. Does the file include something without an end, or a template that needs "
+    "itself? If the machine is short of memory, `--jobs 1` compiles one file at a time"
+)
+
+
+def is_disk_full(text: str) -> bool:
+    """Whether a tool stopped because there was no room for what it wrote."""
+    return "No space left on device" in text or "Disk quota exceeded" in text
+
+
 def diagnostics(text: str, level: str) -> list[Diagnostic]:
     """Every error (or warning) of one edge, in order."""
     lines = text.splitlines()
@@ -133,6 +148,8 @@ def diagnostics(text: str, level: str) -> list[Diagnostic]:
 def first_error(edges: Iterable[Edge]) -> Diagnostic:
     """What went wrong first in these failed edges. Always an answer."""
     texts = [edge.text for edge in edges]
+    if any(_NO_MEMORY.search(text) for text in texts):
+        return Diagnostic("", 0, 0, _ENDLESS)
     for text in texts:
         if errors := diagnostics(text, "error"):
             return errors[0]

@@ -74,6 +74,8 @@ def command(
     else:
         following = check.next_unfinished(catalog, records)
         exercises = (following,) if following else ()
+    # Without solutions everything is the learner's own anyway, and built already.
+    mine = mine and checkout.has_solutions
     options = check.Options(solutions, mine, sanitize or "", cxx, jobs, test)
     with ui.interface(quiet=as_json) as interface:
         what = " ".join(["check", *ids])

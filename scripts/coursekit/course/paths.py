@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from coursekit.errors import MACHINE, CourseError
+
 
 @dataclass(frozen=True)
 class Checkout:
@@ -64,8 +66,18 @@ def find_checkout(root: Path | None = None) -> Checkout:
 
 
 def make_folders(checkout: Checkout) -> None:
-    checkout.state.mkdir(parents=True, exist_ok=True)
-    checkout.builds.mkdir(parents=True, exist_ok=True)
+    try:
+        checkout.state.mkdir(parents=True, exist_ok=True)
+        checkout.builds.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if not checkout.read_only:
+            raise
+        raise CourseError(
+            f"This checkout ({checkout.root}) cannot be written to, and the place for what is built from it cannot "
+            f"be made: {checkout.state}: {error.strerror}. Set HOME, or XDG_CACHE_HOME, to a folder that "
+            "you may write to.",
+            MACHINE,
+        ) from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from coursekit.building import build
 from coursekit.course import paths
+from coursekit.errors import CourseError
 from coursekit.tests.small_course import ALPHA, BETA, Tree, built_tree, tree
 
 
@@ -254,6 +256,48 @@ def test_a_file_replaced_by_an_older_one_is_built_again(tree: Tree) -> None:
     path.write_text(ALPHA.replace("return 1;", "return 77;"))
     os.utime(path, (1_000_000_000, 1_000_000_000))
     assert tree.states("1.1") == {"1.1": "fail"}
+
+
+def test_an_include_without_an_end_is_a_full_memory_and_nobody_elses(tree: Tree) -> None:
+    tree.learner("alpha").write_text(f'#include "/dev/zero"\n{ALPHA}')
+    answer = json.loads(tree.run("check", "1.1", "--json", "--cxx", "g++").stdout)["exercises"][0]
+    assert answer["state"] == "broken"
+    assert "the compiler ran out of memory" in answer["message"]
+
+
+def test_a_full_disk_is_called_one(tree: Tree, tmp_path: Path) -> None:
+    full = tmp_path / "full-g++"
+    full.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *alpha_test.cc.o*) echo "x.s: fatal error: cannot write: No space left on device"; exit 1;; esac\n'
+        'exec g++ "$@"\n'
+    )
+    full.chmod(0o755)
+    tree.learner("alpha").write_text(ALPHA)
+    answer = tree.run("check", "1.1", "--cxx", str(full))
+    assert answer.returncode == 3
+    assert answer.stderr.splitlines()[-2].startswith("The disk is full")
+    error = build.configure_error("CMake Error: Cannot open file: No space left on device\n")
+    assert error.message.startswith("The disk is full")
+
+
+def test_without_solutions_ones_own_code_is_built_once(tree: Tree) -> None:
+    tree.learner("alpha").write_text(ALPHA)
+    hidden = tree.root / "hidden"
+    shutil.rmtree(tree.root / "build/whole", ignore_errors=True)
+    (tree.root / "solutions").rename(hidden)
+    try:
+        tree.run("check", "1.1", "--mine")
+        assert not (tree.root / "build/whole").exists()
+    finally:
+        hidden.rename(tree.root / "solutions")
+
+
+def test_no_home_and_no_place_to_build_is_said(tmp_path: Path) -> None:
+    state = Path("/proc/.cache/course/x/state")
+    checkout = paths.Checkout(tmp_path, state, state.parent / "build", read_only=True)
+    with pytest.raises(CourseError, match="Set HOME, or XDG_CACHE_HOME"):
+        paths.make_folders(checkout)
 
 
 def test_json_is_one_object_of_the_promised_shape(tree: Tree) -> None:

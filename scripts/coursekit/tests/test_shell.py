@@ -111,6 +111,25 @@ def test_selftest_needs_more(machine: Machine) -> None:
     assert any("clang-16" in call for call in machine.calls() if call.startswith("apt-get"))
 
 
+@pytest.mark.parametrize("asked", ["--help", "-h", "--list"])
+def test_who_asks_for_help_gets_no_packages(machine: Machine, asked: str) -> None:
+    assert f"called ['selftest', '{asked}']" in machine.run("selftest", asked).stdout
+    assert not [call for call in machine.calls() if call.startswith("apt-get")]
+
+
+def test_a_checkout_keeps_its_line_ends_whatever_git_is_told() -> None:
+    root = COURSE.parents[1]
+    if not (root / ".git").exists():
+        pytest.skip("no checkout of git")
+    answer = subprocess.run(
+        ["git", "-C", str(root), "check-attr", "eol", "--", "scripts/course", "README.md"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.count("eol: lf") == 2
+
+
 def test_not_root_without_a_terminal_uses_sudo_that_asks_nothing(machine: Machine) -> None:
     machine.installed(LEARNER.replace(" git", ""))
     machine.tool("id", "echo 1000")
