@@ -146,8 +146,9 @@ class TaskCell final : public TaskHeader {
   }
   // At the joiner, which has heard of it then. What is left in the place still has to be dropped.
   [[noreturn]] void rethrow_error() { std::rethrow_exception(std::exchange(error(), nullptr)); }
-  // Destroys it. If nobody has heard of it, the scheduler does.
-  void drop_error() noexcept {
+  // Destroys it. If nobody has heard of it, the scheduler does. Not inline: that keeps what
+  // destroys the place small.
+  [[gnu::noinline]] void drop_error() noexcept {
     std::exception_ptr unheard = std::exchange(error(), nullptr);
     std::destroy_at(&error());
     if (unheard != nullptr) scheduler->unhandled(std::move(unheard));
