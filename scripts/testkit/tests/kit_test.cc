@@ -13,6 +13,10 @@
 #include "testkit/internal/events.h"
 #include "testkit/testkit.h"
 
+namespace rt {
+enum class KitTestPlace { kHere, kThere };
+}  // namespace rt
+
 namespace testkit {
 namespace {
 
@@ -370,6 +374,11 @@ TEST(Json, EscapesWhatMustBe) {
   EXPECT_EQ(internal::json_string("\xff"), "\"\\ufffd\"");
   EXPECT_EQ(internal::json_string("\xe2\x82"), "\"\\ufffd\\ufffd\"");             // Cut short.
   EXPECT_EQ(internal::json_string("\xed\xa0\x80"), "\"\\ufffd\\ufffd\\ufffd\"");  // A surrogate.
+}
+
+TEST(Values, AnEnumOfTheCourseIsPrintedByName) {
+  EXPECT_EQ(testing::PrintToString(rt::KitTestPlace::kThere), "kThere");
+  EXPECT_EQ(testing::PrintToString(static_cast<rt::KitTestPlace>(7)), "7");
 }
 
 }  // namespace

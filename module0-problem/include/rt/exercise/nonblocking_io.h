@@ -28,7 +28,7 @@ namespace rt {
 
 class IoResult {
  public:
-  enum Kind { kData, kWouldBlock, kEnd, kError };
+  enum Kind : int { kData, kWouldBlock, kEnd, kError };
 
   static IoResult data(size_t bytes) { return IoResult(kData, bytes, 0); }
   static IoResult would_block() { return IoResult(kWouldBlock, 0, 0); }

@@ -11,6 +11,7 @@
 #include "testkit/hang.h"
 #include "testkit/life_counter.h"
 #include "testkit/steps.h"
+#include "testkit/values.h"
 
 #if __has_include("rt/future/poll.h")
 #include "testkit/poll_matchers.h"

@@ -99,8 +99,10 @@ void* local_value(const void* key, bool is_global, void* (*make)(), void (*destr
   return engine().local(key, is_global, make, destroy);
 }
 
-void require_failed(const char* condition, Place place) {
-  engine().fail(Verdict::kAssertion, std::string("not true: ") + condition, place);
+void require_failed(const char* condition, const std::string& values, Place place) {
+  std::string what = std::string("not true: ") + condition;
+  if (!values.empty() && values != condition) what += " (" + values + ")";
+  engine().fail(Verdict::kAssertion, what, place);
 }
 
 }  // namespace detail

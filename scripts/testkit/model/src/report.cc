@@ -284,6 +284,12 @@ std::string Engine::value_text(const Record& record, std::uint64_t value) {
       break;
   }
   if (value < 100'000) return std::to_string(value);
+  // Two counts in one word are told apart.
+  const std::uint64_t high = value >> 32;
+  const std::uint64_t low = value & 0xFFFFFFFF;
+  if (high > 0 && high < 100'000 && low < 100'000) {
+    return std::to_string(high) + " << 32 | " + std::to_string(low);
+  }
   char hex[24];
   std::snprintf(hex, sizeof hex, "0x%llx", static_cast<unsigned long long>(value));
   return hex;

@@ -71,7 +71,7 @@ std::vector<std::string> lines(const std::string& text) {
 TEST(ModelTable, ShowsEachStepAndWhatAStaleReadMissed) {
   const Result result = explore(Options(), message);
   ASSERT_EQ(result.verdict, Verdict::kAssertion);
-  EXPECT_EQ(result.what, "not true: data_.load(kRelaxed) == 7");
+  EXPECT_EQ(result.what, "not true: data_.load(kRelaxed) == 7 (0 == 7)");
   EXPECT_THAT(result.file, HasSubstr("telling_test.cc"));
   EXPECT_EQ(result.preemptions, 1);
   const std::string text = table(result);
@@ -229,9 +229,43 @@ std::string failure_of(detail::Scenario scenario) {
   return failures.size() == 1 ? failures.GetTestPartResult(0).message() : "";
 }
 
+TEST(ModelTable, TwoCountsInOneWordAreToldApart) {
+  const Result result = explore(Options(), [] {
+    Atomic<std::uint64_t> both(0);
+    both.store((std::uint64_t{3} << 32) | 4);
+    both.store(~std::uint64_t{0});
+    MODEL_REQUIRE(false);
+  });
+  EXPECT_THAT(table(result), AllOf(HasSubstr("3 << 32 | 4"), HasSubstr("0xffffffffffffffff")));
+}
+
+enum class Colour { kRed, kGreen };
+
+std::string told_of(detail::Scenario scenario) { return explore(Options(), scenario).what; }
+
+TEST(ModelRequire, TellsBothValues) {
+  const std::size_t two = 2;
+  Colour green = Colour::kGreen;
+  EXPECT_EQ(told_of([&] { MODEL_REQUIRE(two == 3); }), "not true: two == 3 (2 == 3)");
+  EXPECT_EQ(told_of([&] { MODEL_REQUIRE(two + 1 < 1 + 1); }), "not true: two + 1 < 1 + 1 (3 < 2)");
+  EXPECT_EQ(told_of([&] { MODEL_REQUIRE(two <= 1); }), "not true: two <= 1 (2 <= 1)");
+  EXPECT_EQ(told_of([&] { MODEL_REQUIRE(green == Colour::kRed); }),
+            "not true: green == Colour::kRed (kGreen == kRed)");
+}
+
+TEST(ModelRequire, OfWhatHasNoWordsTheConditionIsEnough) {
+  const std::string text = "a";
+  const bool no = false;
+  EXPECT_EQ(told_of([&] { MODEL_REQUIRE(text == "b"); }), "not true: text == \"b\"");
+  EXPECT_EQ(told_of([&] { MODEL_REQUIRE(no); }), "not true: no");
+  EXPECT_EQ(told_of([&] { MODEL_REQUIRE(!text.empty() && text.size() == 2); }),
+            "not true: !text.empty() && text.size() == 2");
+  EXPECT_EQ(told_of([&] { MODEL_REQUIRE(text.size() == 1 || no); }), "");
+}
+
 TEST(ModelCheck, AFailureIsToldWithItsReplay) {
   EXPECT_THAT(failure_of(message),
-              AllOf(HasSubstr("not true: data_.load(kRelaxed) == 7\n\nstep where"),
+              AllOf(HasSubstr("not true: data_.load(kRelaxed) == 7 (0 == 7)\n\nstep where"),
                     HasSubstr("with 1 preemption."), HasSubstr("TESTKIT_MODEL_REPLAY=1-1-"),
                     HasSubstr("--gtest_filter=ModelCheck.AFailureIsToldWithItsReplay")));
 }

@@ -59,6 +59,7 @@
 #include <vector>
 
 #include "testkit/model/atomic.h"
+#include "testkit/model/condition.h"
 #include "testkit/model/object.h"
 #include "testkit/model/sync.h"
 
@@ -177,8 +178,6 @@ class Scenario {
   void (*run_)(void*);
 };
 
-[[noreturn]] void require_failed(const char* condition, Place place);
-
 }  // namespace detail
 
 // Explores, and makes a failure of the running test of what goes wrong. With
@@ -214,10 +213,14 @@ Costs cost_of(F work) {
 inline int this_thread() noexcept { return detail::this_thread(); }
 
 // An assertion: if it is false this execution ends here, and is shown.
-#define MODEL_REQUIRE(condition) \
-  ((condition)                   \
-       ? static_cast<void>(0)    \
-       : ::testkit::model::detail::require_failed(#condition, ::testkit::model::Place::current()))
+#define MODEL_REQUIRE(condition)                                                              \
+  do {                                                                                        \
+    _Pragma("GCC diagnostic push")                                                            \
+        _Pragma("GCC diagnostic ignored \"-Wparentheses\"")::testkit::model::detail::require( \
+            ::testkit::model::detail::Condition() <= condition, #condition,                   \
+            ::testkit::model::Place::current());                                              \
+    _Pragma("GCC diagnostic pop")                                                             \
+  } while (false)
 
 // A base or member of what has to be destroyed exactly once by the end of the execution. Copies and
 // moved-to objects are objects of their own.
