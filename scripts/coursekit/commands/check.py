@@ -77,28 +77,34 @@ def command(
     # Without solutions everything is the learner's own anyway, and built already.
     mine = mine and checkout.has_solutions
     options = check.Options(solutions, mine, sanitize or "", cxx, jobs, test)
-    with ui.interface(quiet=as_json) as interface:
-        what = " ".join(["check", *ids])
-        results = check.run(checkout, catalog, exercises, options, interface, what)
-        # Without an id, on through what is written already, to the first that is not done.
-        while not ids and options.counts and results and results[-1].state == "pass":
-            passed = results[-1].exercise
-            following = check.next_unfinished(catalog, progress.load(checkout), passed)
-            is_next = following is not None and following not in exercises
-            if following is None or not is_next or check.is_unwritten(catalog, following):
-                break
-            exercises = (*exercises, following)
-            results += check.run(checkout, catalog, [following], options, interface, what)
-    if as_json:
-        from coursekit.telling import jsonout
+    for _ in range(check.ROUNDS):
+        with ui.interface(quiet=as_json) as interface:
+            what = " ".join(["check", *ids])
+            results = check.run(checkout, catalog, exercises, options, interface, what)
+            # Without an id, on through what is written already, to the first that is not done.
+            while not ids and options.counts and results and results[-1].state == "pass":
+                passed = results[-1].exercise
+                following = check.next_unfinished(catalog, progress.load(checkout), passed)
+                is_next = following is not None and following not in exercises
+                if following is None or not is_next or check.is_unwritten(catalog, following):
+                    break
+                exercises = (*exercises, following)
+                results += check.run(checkout, catalog, [following], options, interface, what)
+        if as_json:
+            from coursekit.telling import jsonout
 
-        print(json.dumps(jsonout.as_object(results), indent=1, ensure_ascii=False))
+            said = json.dumps(jsonout.as_object(results), indent=1, ensure_ascii=False)
+        else:
+            look = report.Look(text.width_of(sys.stdout), text.unicode_of(sys.stdout))
+            last = exercises[-1] if exercises else None
+            next_one = check.next_unfinished(catalog, progress.load(checkout), last)
+            lines = report.check_report(
+                results, checkout, catalog, look, next_one, quiet_next=not options.counts
+            )
+        if not check.is_stale(checkout, results):  # saved while this was being worded
+            break
+    if as_json:
+        print(said)
     else:
-        look = report.Look(text.width_of(sys.stdout), text.unicode_of(sys.stdout))
-        last = exercises[-1] if exercises else None
-        next_one = check.next_unfinished(catalog, progress.load(checkout), last)
-        lines = report.check_report(
-            results, checkout, catalog, look, next_one, quiet_next=not options.counts
-        )
         text.write(lines)
     return ALL_PASS if all(result.state == "pass" for result in results) else MENDABLE

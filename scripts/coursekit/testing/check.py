@@ -19,7 +19,7 @@ from coursekit.telling.ui import Ui
 from coursekit.testing import runner
 from coursekit.testing.verdicts import TestResult
 
-_ROUNDS = 20  # builds of one check, when files keep changing
+ROUNDS = 20  # builds of one check, when files keep changing
 
 STATES = ("pass", "fail", "todo", "broken", "blocked")
 
@@ -79,6 +79,7 @@ class Result:
     )  # by test name, of those that went wrong
     chosen: bool = False  # only tests that were asked for by name ran
     left_out: int = 0  # how many tests of the kinds that ran did not run
+    contents: inputs.Contents | None = field(default=None, repr=False)  # what was built, if it was
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ def subject_of(
     place = catalog.solution_file if solutions else catalog.learner_file
     files = tuple(place(exercise, file) for file in exercise.files)
     shown = tuple(checkout.relative(file) for file in files)
-    return _Subject(exercise, files, shown, tuple(sources.read(file) for file in files))
+    return _Subject(exercise, files, shown, _texts(files))
+
+
+def _texts(files: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(sources.read(file) for file in files)
 
 
 def is_unwritten(catalog: Catalog, exercise: Exercise) -> bool:
@@ -167,25 +172,34 @@ def _until_settled(
     """Judges what is on disk when the verdict is given: what is saved meanwhile is built and tested too."""
     tested = _Tested()
     changed: list[str] = []
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         results, subjects = _sorted_out(checkout, catalog, exercises, options)
         if not subjects:
             return results
         before = inputs.contents(checkout.root)
         try:
             built, judged = _build_and_test(checkout, catalog, subjects, options, ui, tested)
-            before = built.contents
         except CourseError:
             # An editor may have taken the file away for a moment, to put the new one in its place.
-            if inputs.contents(checkout.root) == before:
+            if not (changed := inputs.changed(before, inputs.contents(checkout.root))):
                 raise
-        changed = inputs.changed(before, inputs.contents(checkout.root))
+            continue
+        changed = inputs.changed(built.contents, inputs.contents(checkout.root))
+        # What was looked for in the texts was looked for before the build began.
+        changed += [s.shown[0] for s in subjects if s.texts != _texts(s.files)]
         if not changed:
-            return results | judged
+            contents = built.contents
+            return results | {k: replace(r, contents=contents) for k, r in judged.items()}
     raise CourseError(
-        f"{checkout.relative(changed[0])} changed each of the {_ROUNDS} times that it was being built or tested. "
+        f"{checkout.relative(changed[0])} changed each of the {ROUNDS} times that it was being built or tested. "
         "What writes it again and again? Check once that has ended."
     )
+
+
+def is_stale(checkout: Checkout, results: Sequence[Result]) -> bool:
+    """Whether a file has changed since the latest of these verdicts."""
+    latest = results[-1].contents if results else None
+    return latest is not None and latest != inputs.contents(checkout.root)
 
 
 def _sorted_out(
