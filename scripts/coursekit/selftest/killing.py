@@ -7,10 +7,11 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from coursekit.building import build
+from coursekit.building import build, inputs
 from coursekit.course import mutants, purposes
 from coursekit.course.catalog import TEST_SUFFIXES
 from coursekit.course.mutants import Mutant
+from coursekit.errors import CourseError
 from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.selftest.runs import binary, clang
 from coursekit.testing import check, pool, runner
@@ -75,6 +76,9 @@ def _attack(
         bench.ui.progress,
         bench.jobs,
     )
+    if inputs.contents(bench.root) != built.contents:
+        # The build has ended early, and a program that is not there would look like one that crashed.
+        raise CourseError("a file was saved while mutants were built: run this part again")
     may_hang = {mutant.name for mutant in some if mutant.expect == "hang"}
     groups = []
     for name, (target, its_kind) in targets.items():
