@@ -58,6 +58,27 @@ TEST(ThreadParkerModel, TwoThreadsTakeTurns) {
   });
 }
 
+// Bug it is here for: the token looked at in one step and taken in another. What comes between the
+// two is taken along, unseen.
+TEST(ThreadParkerModel, TwoUnparkersAndEachIsSeen) {
+  check([] {
+    ThreadParker parker;
+    // Relaxed: it is the token that has to make them visible.
+    rt::sync::Atomic<bool> one_said(false), two_said(false);
+    const auto say = [&parker](rt::sync::Atomic<bool>& said) {
+      said.store(true, std::memory_order_relaxed);
+      parker.unpark();
+    };
+    Thread one([&] { say(one_said); });
+    Thread two([&] { say(two_said); });
+    while (!one_said.load(std::memory_order_relaxed) || !two_said.load(std::memory_order_relaxed)) {
+      parker.park();
+    }
+    one.join();
+    two.join();
+  });
+}
+
 // A cell that other threads fill and one future waits for.
 class Mailbox {
  public:

@@ -229,20 +229,6 @@ TEST(BlockOn, WakersMayOutliveTheCall) {
   kept.clear();
 }
 
-TEST(BlockOn, ItsWakersWakeTheSameTask) {
-  std::optional<Waker> first;
-  block_on(poll_fn([&first](Context& cx) -> Poll<void> {
-    if (first.has_value()) {
-      EXPECT_TRUE(first->will_wake(cx.waker()))
-          << "each poll has a waker for another task, so futures must clone it every time";
-      return kReady;
-    }
-    first = cx.waker().clone();
-    first->wake_by_ref();
-    return kPending;
-  }));
-}
-
 // Bug it is here for: one parker for each thread. Then the inner call takes the outer one's token.
 TEST(BlockOn, ANestedCallTakesNoWakeOfTheOuterOne) {
   int outer_polls = 0;

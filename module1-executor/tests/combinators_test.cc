@@ -275,6 +275,19 @@ TEST(Map, WhatIsThrownGoesOutOfPoll) {
   EXPECT_THROW((void)task.poll(throws), std::runtime_error);
 }
 
+// Bug it is here for: the child kept until the function has returned. If that throws, the child has
+// been ready and is polled again.
+TEST(Map, AFunctionThatThrowsFindsTheChildGone) {
+  Source<int> source("child");
+  TestTask task;
+  auto mapped = rt::map(source.child(), [](int) -> int { throw std::runtime_error("no"); });
+  source.give(7);
+  EXPECT_THROW((void)task.poll(mapped), std::runtime_error);
+  EXPECT_TRUE(source.dropped()) << "The child was ready: it is dropped at once.";
+  EXPECT_ANY_THROW((void)task.poll(mapped)) << "There is no output that it could be ready with.";
+  EXPECT_EQ(source.polls(), 1) << "The child was ready. It is not polled again.";
+}
+
 TEST(Map, DroppedHalfWayItDropsItsChild) {
   Source<int> source("child");
   TestTask task;
@@ -437,6 +450,20 @@ TEST(Join, WhatAChildThrowsGoesOutOfPoll) {
   EXPECT_EQ(task.live(), kOnlyItsOwn);
 }
 
+// Bug it is here for: what a child throws is kept until all the others are ready.
+TEST(Join, WhatAChildThrowsWaitsForNobody) {
+  Source<int> first("first"), second("second");
+  TestTask task;
+  {
+    auto both = rt::join(first.child(), second.child());
+    first.fail();
+    EXPECT_THROW((void)task.poll(both), std::runtime_error)
+        << "The second is pending, and the first has failed: that is for whoever polls, now.";
+    step("the join is dropped");
+  }
+  EXPECT_TRUE(first.dropped() && second.dropped());
+}
+
 // Bug it is here for: children that are moved to another place between two polls. (Each child in
 // these tests looks for that.)
 TEST(Join, MayBeMovedBeforeItsFirstPoll) {
@@ -545,6 +572,22 @@ TEST(JoinAll, CountsItsPolls) {
   EXPECT_EQ(output_of(task, all), outputs);
   EXPECT_EQ(sources.polls(), polls) << "A child is polled until it is ready, and never after.";
   EXPECT_EQ(task.wakes(), kChildren);
+}
+
+// Bug it is here for: what a child throws is kept until all the others are ready.
+TEST(JoinAll, WhatAChildThrowsGoesOutOfPoll) {
+  Sources<int> sources(3);
+  TestTask task;
+  {
+    auto all = rt::join_all(sources.children());
+    EXPECT_TRUE(task.poll(all).is_pending());
+    sources[1].fail();
+    EXPECT_THROW((void)task.poll(all), std::runtime_error)
+        << "Two are pending, and one has failed: that is for whoever polls, now.";
+    step("the join is dropped");
+  }
+  EXPECT_EQ(sources.alive(), 0);
+  EXPECT_EQ(task.live(), kOnlyItsOwn) << "The children have taken their wakers back.";
 }
 
 TEST(JoinAll, DroppedHalfWayItDropsItsChildren) {
@@ -694,6 +737,19 @@ TEST(Race, WhatAChildThrowsGoesOutOfPoll) {
   EXPECT_EQ(task.live(), kOnlyItsOwn);
 }
 
+// Bug it is here for: a racer that throws taken for one that has lost.
+TEST(Race, WhatTheFirstThrowsGoesOutThoughTheSecondIsReady) {
+  Source<int> first("first"), second("second");
+  TestTask task;
+  auto either = rt::race(first.child(), second.child());
+  EXPECT_TRUE(task.poll(either).is_pending());
+  second.give(2);
+  first.fail();
+  EXPECT_THROW((void)task.poll(either), std::runtime_error)
+      << "They are polled in the order in which they were named, and the first throws.";
+  EXPECT_EQ(second.polls(), 1);
+}
+
 TEST(Race, MayBeMovedBeforeItsFirstPollAndDroppedHalfWay) {
   Source<int> first("first"), second("second");
   TestTask task;
@@ -739,6 +795,33 @@ TEST(RaceAll, WithSomeReadyTheFirstNamedWinsAndNoneAfterItIsPolled) {
   EXPECT_EQ(result.value().output, 1);
   EXPECT_EQ(sources.polls(), (std::vector{2, 2, 1, 1}))
       << "The race was decided at 1: those after it are not polled any more.";
+}
+
+// Bug it is here for: a racer that throws taken for one that has lost.
+TEST(RaceAll, WhatAChildThrowsGoesOutOfPoll) {
+  Sources<int> sources(3);
+  TestTask task;
+  {
+    auto any = rt::race_all(sources.children());
+    EXPECT_TRUE(task.poll(any).is_pending());
+    sources[1].fail();
+    EXPECT_THROW((void)task.poll(any), std::runtime_error);
+    step("the race is dropped");
+  }
+  EXPECT_EQ(sources.alive(), 0);
+  EXPECT_EQ(task.live(), kOnlyItsOwn) << "The children have taken their wakers back.";
+}
+
+TEST(RaceAll, HandsTheNewestWakerDown) {
+  Sources<int> sources(2);
+  TestTask a("a"), b("b");
+  auto any = rt::race_all(sources.children());
+  EXPECT_TRUE(a.poll(any).is_pending());
+  EXPECT_TRUE(b.poll(any).is_pending());
+  sources[1].give(1);
+  EXPECT_EQ(b.wakes(), 1) << "Task b polled last, so b has to be woken.";
+  EXPECT_EQ(a.wakes(), 0) << "Task a does not wait for this any more.";
+  EXPECT_TRUE(b.poll(any).is_ready());
 }
 
 TEST(RaceAll, PolledAfterReadyThrows) {

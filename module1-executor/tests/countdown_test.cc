@@ -1,5 +1,6 @@
 #include "rt/future/countdown.h"
 
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -39,10 +40,15 @@ TEST(Countdown, FromZeroIsReadyAtTheFirstPoll) {
   EXPECT_THAT(poll(countdown), IsReadyWith("liftoff")) << "Countdown(0) has nothing to count.";
 }
 
-// Bug it is here for: counting down until the count *equals* zero, which a negative one never does.
+// Bugs it is here for: counting down until the count *equals* zero, which a negative one never
+// does; taking one away from the smallest number there is, which makes it the largest.
 TEST(Countdown, FromBelowZeroIsReadyAtTheFirstPoll) {
-  Countdown countdown(-5);
-  EXPECT_THAT(poll(countdown), IsReadyWith("liftoff")) << "A negative start counts as zero.";
+  for (const int from : {-1, -5, std::numeric_limits<int>::min()}) {
+    Countdown countdown(from);
+    EXPECT_THAT(poll(countdown), IsReadyWith("liftoff")) << "A negative start counts as zero.";
+    EXPECT_EQ(countdown.left(), 0);
+    EXPECT_THROW((void)poll(countdown), std::logic_error) << "It has said ready once.";
+  }
 }
 
 // Bug it is here for: a poll that counts to the end by itself, in a loop. It would be right in the
@@ -56,6 +62,14 @@ TEST(Countdown, EachPollCountsOne) {
   EXPECT_EQ(countdown.left(), 0) << "Two polls count two.";
   EXPECT_THAT(poll(countdown), IsReadyWith("liftoff"));
   EXPECT_EQ(countdown.left(), 0) << "The ready poll has nothing left to count.";
+}
+
+TEST(Countdown, FromTheLargestNumberCountsDown) {
+  constexpr int kMost = std::numeric_limits<int>::max();
+  Countdown countdown(kMost);
+  EXPECT_THAT(poll(countdown), IsPending());
+  EXPECT_THAT(poll(countdown), IsPending());
+  EXPECT_EQ(countdown.left(), kMost - 2);
 }
 
 // Bug it is here for: a future that answers again after it has ended.

@@ -120,6 +120,9 @@ class FakePark final : public rt::Park {
   // What happens during the first sleep that has no plan yet.
   void plan(std::function<void()> during) { plans_.push_back(std::move(during)); }
 
+  // Called by each unpark, on its thread.
+  void on_unpark(std::function<void()> hook) { on_unpark_ = std::move(hook); }
+
   int parks() const { return parks_; }
   int unparks() const { return unparks_; }
 
@@ -134,12 +137,14 @@ class FakePark final : public rt::Park {
   void unpark() override {
     testkit::step("the executor's thread is unparked");
     ++unparks_;
+    if (on_unpark_) on_unpark_();
   }
 
  private:
   int parks_ = 0;
   std::atomic<int> unparks_{0};
   std::deque<std::function<void()>> plans_;
+  std::function<void()> on_unpark_;
 };
 
 inline void on_another_thread(const std::function<void()>& work) {

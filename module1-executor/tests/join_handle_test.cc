@@ -1,6 +1,7 @@
 #include "rt/runtime/join_handle.h"
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "executor_parts.h"
 #include "rt/runtime/block_on.h"
 #include "testkit/testkit.h"
 
@@ -232,6 +234,53 @@ TEST(JoinHandle, TheFutureIsDestroyedBeforeTheJoinerIsTold) {
   EXPECT_EQ(live_at_wake, 0) << "the joiner was woken, and the future was still there";
 }
 
+// Remembers in which order a future and its output were destroyed.
+class Remembers {
+ public:
+  Remembers(std::string& order, char name) : order_(&order), name_(name) {}
+  Remembers(Remembers&& other) noexcept
+      : order_(std::exchange(other.order_, nullptr)), name_(other.name_) {}
+  Remembers& operator=(Remembers&&) = delete;
+  ~Remembers() {
+    if (order_ != nullptr) order_->push_back(name_);
+  }
+
+ private:
+  std::string* order_;
+  char name_;
+};
+
+// Bug it is here for: an output that nobody joins destroyed at once, and the future after it.
+TEST(JoinHandle, TheFutureIsDestroyedBeforeAnOutputThatNobodyJoins) {
+  Bench b;
+  std::string order;
+  {
+    auto handle =
+        b.spawn([&order, future = Remembers(order, 'f')] { return Remembers(order, 'o'); });
+    b.run();
+    step("the handle is dropped");
+  }
+  b.gate.open();
+  b.run();
+  EXPECT_EQ(order, "fo") << "f: the future, o: its output. An output may refer to what the future "
+                            "was given, and must not be gone before it.";
+}
+
+// Bug it is here for: the end told inside a catch block. What the joiner does then, it does in the
+// middle of somebody else's exception.
+TEST(JoinHandle, TheEndIsToldOutsideOfTheCatchBlock) {
+  Bench b;
+  TestTask joiner("joiner");
+  auto handle = b.spawn([]() -> int { throw std::runtime_error("thrown by the task"); });
+  EXPECT_THAT(joiner.poll(handle), IsPending());
+  bool inside = false;
+  joiner.on_wake([&inside] { inside = std::current_exception() != nullptr; });
+  b.gate.open();
+  b.run();
+  EXPECT_EQ(joiner.wakes(), 1);
+  EXPECT_FALSE(inside) << "The joiner was woken while the exception was being handled.";
+}
+
 // Bug it is here for: the joiner woken under the lock that poll_join takes.
 TEST(JoinHandle, AJoinerMayPollInsideItsWake) {
   Bench b;
@@ -443,6 +492,24 @@ TEST(JoinHandle, AbortWhileTheTaskWaits) {
   EXPECT_EQ(b.polls, 1);
   EXPECT_EQ(b.futures.live(), 0) << "the task that waits was not told";
   EXPECT_EQ(joiner.wakes(), 1);
+  EXPECT_THROW((void)joiner.poll(handle), Cancelled);
+}
+
+// Bug it is here for: the task woken under the lock. The wake unparks its executor, and that is
+// somebody else's code, which may use the handle.
+TEST(JoinHandle, AnAbortMayUseTheHandleInsideItsWake) {
+  executor_parts::FakePark park;
+  LocalExecutor executor(park);
+  TestTask joiner("joiner");
+  auto handle = spawn(executor, poll_fn([](Context&) -> Poll<int> { return kPending; }));
+  EXPECT_THAT(joiner.poll(handle), IsPending());
+  park.on_unpark([&] { handle.abort(); });
+  park.plan([&] {
+    step("abort, while the executor sleeps");
+    handle.abort();
+  });
+  executor.run();
+  EXPECT_GE(park.unparks(), 1);
   EXPECT_THROW((void)joiner.poll(handle), Cancelled);
 }
 

@@ -3,6 +3,9 @@
 
 #include <optional>
 
+#include "rt/future/context.h"
+#include "rt/future/future.h"
+#include "rt/future/poll.h"
 #include "testkit/model/block_on.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
@@ -31,15 +34,20 @@ TEST(ManualEventModel, ASetBetweenTheLookAndTheWakerIsNotLost) {
 }
 
 // Bug it is here for: set() touches the event after it has woken the waiter, who may be the one
-// that destroys it.
+// that destroys it: here before the setter has come back from set().
 TEST(ManualEventModel, WhoIsWokenMayDestroyTheEvent) {
   check([] {
     std::optional<ManualEvent> event;
     event.emplace();
-    Thread setter([&] { event->set(); });
-    block_on(event->wait());
-    setter.join();
+    std::optional<Thread> setter;
+    ManualEvent::Wait wait = event->wait();
+    block_on(rt::poll_fn([&](rt::Context& cx) {
+      const rt::Poll<void> polled = wait.poll(cx);
+      if (!setter.has_value()) setter.emplace([&] { event->set(); });
+      return polled;
+    }));
     event.reset();
+    setter->join();
   });
 }
 

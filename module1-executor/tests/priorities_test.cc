@@ -1,6 +1,7 @@
 #include "rt/runtime/priorities.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -368,6 +369,67 @@ TEST(PriorityMetrics, TimeIsThatInsideOfPolls) {
   clock.advance(absl::Seconds(5));
   EXPECT_EQ(of_a->ran, absl::Milliseconds(27)) << "its two polls took 7 ms and 20 ms";
   EXPECT_EQ(of_b->ran, absl::Microseconds(300)) << "it was not polled again";
+}
+
+// Bug it is here for: a poll that is counted when it is over. The task itself, and who looks at it
+// from inside its poll, see one too few.
+TEST(PriorityMetrics, APollIsCountedWhenItBegins) {
+  PriorityExecutor executor;
+  Probe a("a");
+  Metrics metrics;
+  std::vector<std::uint64_t> seen;
+  a.on_poll([&](Context&) { seen.push_back(metrics->polls); });
+  metrics = spawn(executor, kNormal, a);
+  ASSERT_NE(metrics, nullptr);
+  run_until_idle(executor);
+  a.wake();
+  run_until_idle(executor);
+  EXPECT_EQ(seen, (std::vector<std::uint64_t>{1, 2}));
+}
+
+// Bug it is here for: the destruction of the future counted as time inside its last poll.
+TEST(PriorityMetrics, TheDestructionOfAFutureIsNoPoll) {
+  PausedClock clock;
+  PriorityExecutor executor;
+  Probe ends("ends"), throws("throws");
+  for (Probe* probe : {&ends, &throws}) {
+    probe->on_destroy([&] { clock.advance(absl::Seconds(1)); });
+  }
+  ends.on_poll([&](Context&) { clock.advance(absl::Milliseconds(3)); });
+  ends.finish_at_next_poll();
+  throws.on_poll([&](Context&) {
+    clock.advance(absl::Milliseconds(4));
+    throw std::runtime_error("thrown by a task");
+  });
+  const Metrics of_ends = spawn(executor, kNormal, ends);
+  ASSERT_NE(of_ends, nullptr);
+  run_until_idle(executor);
+  EXPECT_EQ(of_ends->ran, absl::Milliseconds(3));
+  const Metrics of_throws = spawn(executor, kNormal, throws);
+  ASSERT_NE(of_throws, nullptr);
+  EXPECT_THROW(executor.run_one(), std::runtime_error);
+  EXPECT_EQ(of_throws->ran, absl::Milliseconds(4));
+}
+
+// Bug it is here for: the time of the poll that is under way, which is not over, counted; or the
+// state of a task changed while it still runs.
+TEST(PriorityMetrics, DuringAPollTheTaskIsAliveAndItsTimeIsThatOfThePollsBefore) {
+  PausedClock clock;
+  PriorityExecutor executor;
+  Probe a("a");
+  Metrics metrics;
+  a.on_poll([&](Context&) {
+    clock.advance(absl::Milliseconds(2));
+    EXPECT_EQ(metrics->ran, absl::Milliseconds(2 * (a.polls() - 1)));
+    EXPECT_EQ(metrics->state, TaskMetrics::kAlive);
+    if (a.polls() == 2) a.finish_at_next_poll();
+  });
+  metrics = spawn(executor, kNormal, a);
+  ASSERT_NE(metrics, nullptr);
+  run_until_idle(executor);
+  a.wake();
+  run_until_idle(executor);
+  EXPECT_EQ(metrics->state, TaskMetrics::kEnded);
 }
 
 // Bug it is here for: an account that is written only when the poll was pending.

@@ -1,10 +1,13 @@
 #include "rt/future/thread_timer.h"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <ctime>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -118,7 +121,7 @@ TEST(ThreadTimer, ZeroOrLessIsReadyAtOnceWithoutAThread) {
     TestTask task(absl::FormatDuration(duration));
     ThreadTimer timer(duration);
     EXPECT_THAT(task.poll(timer), IsReady()) << "There is nothing to wait for.";
-    EXPECT_EQ(task.clones(), 0) << "Ready at once: nobody has to be woken.";
+    EXPECT_EQ(task.live(), kOnlyItsOwn) << "Ready at once: nobody has to be woken.";
     EXPECT_LE(threads(), before) << "Ready at once: no thread is needed.";
     EXPECT_THROW((void)task.poll(timer), std::logic_error) << "It has said ready once.";
   }
@@ -183,6 +186,59 @@ TEST(ThreadTimer, RunsOnTheRunningClock) {
     EXPECT_THAT(task.poll(timer), IsReady());
   }
   EXPECT_GE(rt::clock::now() - before, Nanoseconds(1));
+}
+
+// While it lives no thread can be started: each would need a stack larger than all of memory.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, std::size_t{1} << 55);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+    step("from here on no thread can be started");
+  }
+  ~NoThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+    step("threads can be started again");
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+
+ private:
+  pthread_attr_t before_;
+};
+
+// Bug it is here for: what says "has begun" was written before the thread was started. It was not,
+// and the timer is pending for ever.
+TEST(ThreadTimer, WithoutAThreadNothingHasBegun) {
+  PausedClock clock;
+  TestTask task;
+  ThreadTimer timer(Seconds(10));
+  {
+    const NoThreads none;
+    EXPECT_THROW((void)task.poll(timer), std::system_error) << "There is no thread to be had.";
+    EXPECT_THROW((void)task.poll(timer), std::system_error) << "There still is none.";
+  }
+  ASSERT_THAT(task.poll(timer), IsPending());
+  ASSERT_TRUE(sleep_on(task)) << "Now there is a thread, and ten seconds begin.";
+  clock.advance(Seconds(10));
+  task.wait_for_wakes(1);
+  EXPECT_THAT(task.poll(timer), IsReady());
+}
+
+TEST(ThreadTimer, WithoutAThreadItCanBeDropped) {
+  TestTask task;
+  {
+    const NoThreads none;
+    ThreadTimer timer(Seconds(10));
+    EXPECT_THROW((void)task.poll(timer), std::system_error) << "There is no thread to be had.";
+    step("the timer is dropped");
+  }
+  EXPECT_EQ(task.live(), kOnlyItsOwn) << "A dropped timer takes back the waker that it left.";
 }
 
 // --- The newest waker ----------------------------------------------------------------------------

@@ -75,8 +75,8 @@ class Waker {
     RT_TODO("1.2");
   }
 
-  // True when waking either wakes the same task. May say false for the same task, never true for
-  // two different ones.
+  // True when both words are the same: then waking either wakes the same task. Two wakers for the
+  // same task may have different data, and then this is false.
   bool will_wake(const Waker& other) const noexcept {
     RT_TODO("1.2");
   }

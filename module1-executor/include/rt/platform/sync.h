@@ -37,6 +37,7 @@ using testkit::model::Global;
 using testkit::model::Lock;
 using testkit::model::Mutex;
 using testkit::model::SteadyClock;
+using testkit::model::this_thread_id;
 using testkit::model::Thread;
 using testkit::model::ThreadLocal;
 using testkit::model::yield;
@@ -52,6 +53,9 @@ using Lock = std::unique_lock<Mutex>;
 using CondVar = std::condition_variable;
 using Thread = std::thread;
 using SteadyClock = std::chrono::steady_clock;
+
+// What Thread::get_id() gives of the thread that asks.
+inline Thread::id this_thread_id() noexcept { return std::this_thread::get_id(); }
 
 // In a loop that looks again and again for what another thread is about to do.
 inline void yield() noexcept { std::this_thread::yield(); }

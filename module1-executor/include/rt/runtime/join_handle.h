@@ -4,11 +4,13 @@
 // JoinState with the JoinHandle (rt/task/spawn.h). Each of the two may be gone first.
 //
 //   state     means                           poll_join   detach               abort
+//   -----     -----                           ---------   ------               -----
 //   running   the task has not ended          pending     takes its waker back asks
 //   ended     an output or an error waits     takes it    drops it             does nothing
 //   taken     the joiner has it               (no call follows)
 //
 //   the task ends by          the joiner gets
+//   ----------------          ---------------
 //   an output                 the output
 //   an exception              the exception
 //   abort, seen by a poll     Cancelled
@@ -22,7 +24,8 @@
 //   3. The output is destroyed once: by the joiner, by detach(), or at the task's end when nobody
 //      joins. So is what the task threw: a TaskError that ends unheard reports itself.
 //   4. No lock is held while a future is polled, while an output or an error is destroyed, or while
-//      a waker is woken or dropped.
+//      a waker is woken or dropped. A stored waker that would wake the same joiner is not cloned
+//      again.
 //   5. Nothing is locked or published inside a catch block: what was caught is stored, and
 //      published after it.
 //

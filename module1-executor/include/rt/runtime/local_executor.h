@@ -3,6 +3,7 @@
 // A task is a future that the executor promised to run. It is in one of three states:
 //
 //   state    means                           a wake          taken to be polled   its poll ends
+//   -----    -----                           ------          ------------------   -------------
 //   idle     waits for a wake                -> queued       -                    -
 //   queued   is in the queue, once           stays queued    -> idle              -
 //   ended    its future has been destroyed   stays ended     skipped              -
@@ -101,7 +102,7 @@ class LocalExecutor {
     RT_TODO("1.7");
   }
 
-  // How many tasks have not ended.
+  // How many tasks have not ended. One whose future is being destroyed has.
   std::size_t alive() const noexcept {
     RT_TODO("1.7");
   }

@@ -11,7 +11,8 @@
 //      start nothing.
 //   2. It is never ready early: ready means that rt::clock has reached the deadline. A duration of
 //      zero or less is ready at the first poll, without a thread. An infinite one is never ready.
-//   3. When the deadline comes, the newest waker is woken, once, with no lock held.
+//   3. When the deadline comes, the newest waker is woken, once. Wakers are woken and dropped with
+//      no lock held, and a stored one that would wake the same task is not cloned again.
 //   4. Dropping it ends its thread without waiting for the deadline. When the destructor returns,
 //      the thread has ended, and wakes nobody any more. Only a destructor that runs inside the
 //      wake, and so on that very thread, does not wait for its end.
@@ -21,7 +22,6 @@
 
 #include <optional>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -52,7 +52,7 @@ class [[nodiscard]] ThreadTimer {
       unused.swap(shared_->waker);
     }
     shared_->changed.notify_one();
-    if (thread_.get_id() == std::this_thread::get_id()) {
+    if (thread_.get_id() == sync::this_thread_id()) {
       thread_.detach();  // We are inside its wake, and a thread cannot wait for its own end.
     } else {
       thread_.join();
@@ -60,7 +60,9 @@ class [[nodiscard]] ThreadTimer {
     // END SOLUTION
   }
 
-  // Ready when the time has come. Throws std::logic_error when polled after it was ready.
+  // Ready when the time has come. Throws std::logic_error when polled after it was ready, and
+  // std::system_error when no thread can be had: nothing has begun then, and the next poll tries
+  // again.
   Poll<void> poll(Context& cx) {
     // BEGIN SOLUTION 1.4
     if (done_) throw std::logic_error("ThreadTimer: polled after it was ready");

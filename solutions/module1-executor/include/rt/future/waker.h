@@ -90,8 +90,8 @@ class Waker {
     // END SOLUTION
   }
 
-  // True when waking either wakes the same task. May say false for the same task, never true for
-  // two different ones.
+  // True when both words are the same: then waking either wakes the same task. Two wakers for the
+  // same task may have different data, and then this is false.
   bool will_wake(const Waker& other) const noexcept {
     // BEGIN SOLUTION 1.2
     return data_ == other.data_ && vtable_ == other.vtable_;

@@ -264,6 +264,8 @@ class Thread {
   Place place_;
 };
 
+inline Thread::id this_thread_id() noexcept { return detail::this_thread(); }
+
 namespace detail {
 
 // A flag to wait for, in one step: what block_on sleeps on. What happened before set() happens
