@@ -118,21 +118,6 @@ TEST(Waker, SelfMoveKeepsTheReference) {
   EXPECT_EQ(counter.drops(), 1);
 }
 
-TEST(Waker, CanBeKeptInAVector) {
-  CountingWaker counter;
-  {
-    std::vector<Waker> wakers;
-    for (int i = 0; i < 100; ++i) wakers.push_back(counter.waker());
-    EXPECT_EQ(counter.live(), 100) << "A vector that grows moves its wakers.";
-    wakers.erase(wakers.begin(), wakers.begin() + 60);
-    EXPECT_EQ(counter.live(), 40) << "60 were taken out of the vector.";
-    for (Waker& waker : wakers) std::move(waker).wake();
-    EXPECT_EQ(counter.wakes(), 40);
-    EXPECT_EQ(counter.live(), 0) << "All are used up.";
-  }
-  EXPECT_EQ(counter.drops(), 60);
-}
-
 // --- Cloning -------------------------------------------------------------------------------------
 
 TEST(Waker, CloneIsASecondOwner) {
@@ -271,6 +256,21 @@ TEST(WakerDeathTest, AFunctionOfTheTableThatThrowsEndsTheProgram) {
   dies([] { Waker(nullptr, &kThrowing).clone(); }, "of clone");
   int something = 0;
   dies([&] { const Waker dropped(&something, &kThrowing); }, "of drop");
+}
+
+TEST(Waker, CanBeKeptInAVector) {
+  CountingWaker counter;
+  {
+    std::vector<Waker> wakers;
+    for (int i = 0; i < 100; ++i) wakers.push_back(counter.waker());
+    EXPECT_EQ(counter.live(), 100) << "A vector that grows moves its wakers.";
+    wakers.erase(wakers.begin(), wakers.begin() + 60);
+    EXPECT_EQ(counter.live(), 40) << "60 were taken out of the vector.";
+    for (Waker& waker : wakers) std::move(waker).wake();
+    EXPECT_EQ(counter.wakes(), 40);
+    EXPECT_EQ(counter.live(), 0) << "All are used up.";
+  }
+  EXPECT_EQ(counter.drops(), 60);
 }
 
 // Bug it is here for: null data taken for "owns nothing". What the data means, null included, is

@@ -141,6 +141,31 @@ TEST(TimerWheel, WhatIsDueAlreadyIsNotPutIn) {
   }
 }
 
+TEST(TimerWheel, GivesOutAllThatAreDueAndNoOther) {
+  Wheel wheel;
+  for (const Tick when : {10u, 70u, 10u, 5000u, 71u, 10u}) wheel.insert(when);
+  EXPECT_EQ(wheel->next_expiry(), 10u);
+  EXPECT_EQ(wheel.advance_to(70), (Timers{0, 1, 2, 5}));
+  EXPECT_EQ(wheel->next_expiry(), 71u);
+  EXPECT_EQ(wheel.advance_to(6000), (Timers{3, 4}));
+}
+
+// Bug it is here for: the start of a slot in place of the timer's own tick. A thread would wake up
+// for nothing on each level.
+TEST(TimerWheel, NextExpiryIsTheTimersOwnTick) {
+  Wheel wheel(100);
+  const Tick ticks[] = {3 * kDay, 3 * kHour, 3 * kHour - 1, 90 * kSecond, 250, 101};
+  for (const Tick when : ticks) {
+    wheel.insert(when);
+    EXPECT_EQ(wheel->next_expiry(), when);
+  }
+  std::size_t left = std::size(ticks);
+  for (; left > 0; --left) {
+    EXPECT_EQ(wheel->next_expiry(), ticks[left - 1]);
+    EXPECT_EQ(wheel.advance_to(ticks[left - 1]), Timers{left - 1});
+  }
+}
+
 // Bug it is here for: a timer a slot early or late where a level begins.
 TEST(TimerWheel, FiresAtTheBorderOfALevel) {
   for (const Tick border : kBorders) {
@@ -204,15 +229,6 @@ TEST(TimerWheel, TimeNeverGoesBackwards) {
 }
 
 // --- Several -------------------------------------------------------------------------------------
-
-TEST(TimerWheel, GivesOutAllThatAreDueAndNoOther) {
-  Wheel wheel;
-  for (const Tick when : {10u, 70u, 10u, 5000u, 71u, 10u}) wheel.insert(when);
-  EXPECT_EQ(wheel->next_expiry(), 10u);
-  EXPECT_EQ(wheel.advance_to(70), (Timers{0, 1, 2, 5}));
-  EXPECT_EQ(wheel->next_expiry(), 71u);
-  EXPECT_EQ(wheel.advance_to(6000), (Timers{3, 4}));
-}
 
 // Bug it is here for: one poll that goes over several slots, and leaves out what lies in between.
 TEST(TimerWheel, GivesThemOutInTheOrderOfTheirTicks) {
@@ -278,22 +294,6 @@ TEST(TimerWheel, AHundredThousandOnOneTick) {
 }
 
 // --- next_expiry ---------------------------------------------------------------------------------
-
-// Bug it is here for: the start of a slot in place of the timer's own tick. A thread would wake up
-// for nothing on each level.
-TEST(TimerWheel, NextExpiryIsTheTimersOwnTick) {
-  Wheel wheel(100);
-  const Tick ticks[] = {3 * kDay, 3 * kHour, 3 * kHour - 1, 90 * kSecond, 250, 101};
-  for (const Tick when : ticks) {
-    wheel.insert(when);
-    EXPECT_EQ(wheel->next_expiry(), when);
-  }
-  std::size_t left = std::size(ticks);
-  for (; left > 0; --left) {
-    EXPECT_EQ(wheel->next_expiry(), ticks[left - 1]);
-    EXPECT_EQ(wheel.advance_to(ticks[left - 1]), Timers{left - 1});
-  }
-}
 
 // After a cancel it may be early, but a poll at that time sets it right.
 TEST(TimerWheel, NextExpiryAfterACancelIsNeverLate) {
