@@ -1,5 +1,7 @@
 // Tests that misbehave on purpose. endings_test runs them one by one, and looks at how each ends
 // and at what a reader is told. They are no part of any test run by themselves.
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -277,4 +279,17 @@ TEST(Acts, DestroysATokenTwice) {
   token->~Token();
   EXPECT_EQ(life.destroyed_twice(), 1);
   EXPECT_EQ(life.live(), 0);
+}
+
+// Nobody continues the child. It ends with the test's process.
+TEST(Acts, WaitsForAStoppedChild) {
+  testkit::step("waiting for the child");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
 }

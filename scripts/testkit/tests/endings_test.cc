@@ -166,8 +166,8 @@ TEST(Endings, AnExceptionInTheTestIsAFailure) {
   EXPECT_EQ(it.code, 1);
   EXPECT_THAT(it.out, AllOf(HasSubstr("1. about to throw"), HasSubstr("the disk is on fire")));
   // It has no place of its own, so it gets the test's.
-  EXPECT_THAT(it.out, HasSubstr("\nscripts/testkit/tests/acts.cc:95: Failure\nC++ exception"));
-  EXPECT_THAT(it.events, HasSubstr("\"file\":\"scripts/testkit/tests/acts.cc\",\"line\":95,"));
+  EXPECT_THAT(it.out, HasSubstr("\nscripts/testkit/tests/acts.cc:102: Failure\nC++ exception"));
+  EXPECT_THAT(it.events, HasSubstr("\"file\":\"scripts/testkit/tests/acts.cc\",\"line\":102,"));
   EXPECT_THAT(it.events, HasSubstr(ended("Throws", false)));
 }
 
@@ -281,6 +281,7 @@ INSTANTIATE_TEST_SUITE_P(
         Hang{"HangsOnAMutex",
              {"Its only thread", "  waits for a mutex\n", "learner::lock_twice(", "test Acts."}},
         Hang{"HangsInRead", {"  waits in read\n", "test Acts.HangsInRead"}},
+        Hang{"WaitsForAStoppedChild", {"Its only thread", "1. waiting for the child"}},
         Hang{"HangsOnAnAtomic", {"  waits for an atomic to change\n", "test Acts.HangsOnAnAtomic"}},
         Hang{"SpinsOnAnAtomic", {"1. spinning", "learner::spin_on_atomic()"}, false},
         Hang{"SpinsOnNothing", {"Thread 2:\n", "learner::spin_on_nothing()"}, false},
