@@ -53,7 +53,17 @@ def test_environment() -> dict[str, str]:
         if k in ("HOME", "TMPDIR", "USER", "LOGNAME") or k.startswith("RT_")
     }
     kept.pop("RT_RESULT_FD", None)
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", **kept}
+    path = "/usr/local/bin:/usr/bin:/bin"
+    return {"PATH": path, "LC_ALL": "C.UTF-8", **_symbolizer(path), **kept}
+
+
+def _symbolizer(path: str) -> dict[str, str]:
+    """What finds the lines of a stack in a program that clang built. Debian's clang-16 looks for
+    llvm-symbolizer-16 alone, and says nothing of lines where only another version is installed."""
+    names = ("llvm-symbolizer", *(f"llvm-symbolizer-{n}" for n in range(21, 13, -1)))
+    found = next((tool for name in names if (tool := shutil.which(name, path=path))), None)
+    kinds = ("ASAN", "TSAN", "UBSAN") if found else ()
+    return {f"{kind}_SYMBOLIZER_PATH": found for kind in kinds if found}
 
 
 def without_aslr() -> list[str]:
