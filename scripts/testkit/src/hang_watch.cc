@@ -50,6 +50,7 @@ Notes& notes() {
 
 std::atomic<std::string (*)()> g_on_every_hang{nullptr};
 std::atomic<long> g_cpu_at_test_start_ms{0};
+std::atomic<bool> g_reports{false};
 
 long cpu_ms() {
   timespec t{};
@@ -212,6 +213,7 @@ void watch(std::vector<pid_t> ignored) {
              " been asleep for 3 seconds and used no CPU:\nnothing is left that could wake " +
              (one ? "it." : "them.");
     }
+    g_reports.store(true, std::memory_order_relaxed);  // Before any signal is sent.
     report_hang(seen, threads);
     // The system call itself: ThreadSanitizer's _exit() would look for more to report.
     ::syscall(SYS_exit_group, kHangExitCode);
@@ -238,6 +240,10 @@ void start_hang_watch() {
     watch(std::move(ignored));
   }).detach();
   started.wait(false, std::memory_order_acquire);
+}
+
+void wait_if_hang_is_reported() {
+  while (g_reports.load(std::memory_order_relaxed)) ::pause();
 }
 
 void watch_new_test() {

@@ -149,6 +149,7 @@ class Printer : public testing::TestEventListener {
   }
 
   void OnTestEnd(const testing::TestInfo& info) override {
+    wait_if_hang_is_reported();
     running_.store(nullptr, std::memory_order_relaxed);
     gtest_->OnTestEnd(info);
     std::fflush(stdout);

@@ -293,3 +293,9 @@ TEST(Acts, WaitsForAStoppedChild) {
   int status = 0;
   ::waitpid(child, &status, 0);
 }
+
+// The signal that asks for the thread's stack ends this call, and the test would pass.
+TEST(Acts, HangsInPause) {
+  testkit::step("pausing");
+  ::pause();
+}

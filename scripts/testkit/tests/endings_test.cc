@@ -55,10 +55,18 @@ Ending run(const std::string& test, bool with_channel = true) {
   std::string filter = "--gtest_filter=" + test;
   std::string cpu_limit = "RT_TEST_CPU_SECONDS=2";
   std::string path = "PATH=/usr/bin:/bin";  // clang's sanitizers look for llvm-symbolizer.
+  // Debian's clang looks for one of its own version, which need not be installed. g++ needs none.
+  const std::string symbolizer = "SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer";
+  std::string for_asan = "ASAN_" + symbolizer;
+  std::string for_tsan = "TSAN_" + symbolizer;
   std::string channel = "RT_RESULT_FD=" + std::to_string(events[1]);
   char* const arguments[] = {program.data(), filter.data(), nullptr};
-  char* const environment[] = {cpu_limit.data(), path.data(),
-                               with_channel ? channel.data() : nullptr, nullptr};
+  char* const environment[] = {cpu_limit.data(),
+                               path.data(),
+                               for_asan.data(),
+                               for_tsan.data(),
+                               with_channel ? channel.data() : nullptr,
+                               nullptr};
   const pid_t child = ::fork();
   if (child == 0) {
     ::dup2(out[1], STDOUT_FILENO);
@@ -282,6 +290,7 @@ INSTANTIATE_TEST_SUITE_P(
              {"Its only thread", "  waits for a mutex\n", "learner::lock_twice(", "test Acts."}},
         Hang{"HangsInRead", {"  waits in read\n", "test Acts.HangsInRead"}},
         Hang{"WaitsForAStoppedChild", {"Its only thread", "1. waiting for the child"}},
+        Hang{"HangsInPause", {"Its only thread", "1. pausing"}},
         Hang{"HangsOnAnAtomic", {"  waits for an atomic to change\n", "test Acts.HangsOnAnAtomic"}},
         Hang{"SpinsOnAnAtomic", {"1. spinning", "learner::spin_on_atomic()"}, false},
         Hang{"SpinsOnNothing", {"Thread 2:\n", "learner::spin_on_nothing()"}, false},

@@ -20,6 +20,10 @@ inline constexpr int kHangExitCode = 43;
 // Threads that exist by then besides the caller belong to a sanitizer and are not looked at.
 void start_hang_watch();
 
+// To be called when a test ends: does not return if its hang is being reported. The stacks are
+// taken by signals, and a signal ends a system call that waits, so that what hung may go on.
+void wait_if_hang_is_reported();
+
 // Held while the watch has files of /proc open, so that a test can count its own descriptors.
 std::mutex& watch_files();
 
