@@ -319,8 +319,11 @@ TEST_F(Join, AWakerMayOutliveTheTaskAndItsHandle) {
     if (how == How::kDroppedBefore || how == How::kDroppedWhileItWaits) handle.reset();
     if (how == How::kAborted) handle->abort();
     finish();
-    if (how == How::kJoined) EXPECT_EQ(poll(*handle, joiner_), "7");
-    if (how == How::kAborted) EXPECT_EQ(poll(*handle, joiner_), cancelled());
+    if (how == How::kJoined) {
+      EXPECT_EQ(poll(*handle, joiner_), "7");
+    } else if (how == How::kAborted) {
+      EXPECT_EQ(poll(*handle, joiner_), cancelled());
+    }
     handle.reset();
     EXPECT_EQ(futures_.live(), 0);
     EXPECT_EQ(outputs_.live(), 0);
