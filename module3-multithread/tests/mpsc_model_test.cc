@@ -153,6 +153,23 @@ TEST(MpscModel, NobodyOvertakes) {
   EXPECT_EQ(seen, Outcomes({"came last", "full"}));
 }
 
+// The same for a newcomer that waits if it has to. It waits behind the one that is there.
+TEST(MpscModel, NobodyOvertakesByWaiting) {
+  check([] {
+    auto [sender, receiver] = mpsc::channel<Value>(1);
+    MODEL_REQUIRE(sender.try_send(Value(0)) == mpsc::TrySend::kSent);
+    testkit::CountingWaker nobody;
+    const rt::Waker waker = nobody.waker();
+    rt::Context cx(waker);
+    mpsc::Send<Value> waits = sender.send(Value(1));
+    MODEL_REQUIRE(waits.poll(cx).is_pending());
+    Thread newcomer(
+        [end = sender.clone()]() mutable { MODEL_REQUIRE(block_on(end.send(Value(2)))); });
+    for (int i = 0; i < 3; ++i) MODEL_REQUIRE(block_on(receiver.recv())->number == i);
+    newcomer.join();
+  });
+}
+
 // Bug it is here for: a sender that goes at the moment in which it is served.
 TEST(MpscModel, ASenderMayGoWhileItWaits) {
   Outcomes seen;

@@ -276,6 +276,10 @@ TEST(Notify, AWakeMayDropAnotherWhoIsToBeWoken) {
   notify.notify_all();
   EXPECT_EQ(b.task.wakes(), 0);
   EXPECT_TRUE(a.poll());
+  {
+    Waits next("next", notify);
+    EXPECT_FALSE(next.poll()) << "what all have heard is not passed on";
+  }
   notify.notify_one();
   Waits later("later", notify);
   EXPECT_TRUE(later.poll()) << "nobody waited, so it was stored";

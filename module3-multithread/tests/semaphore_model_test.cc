@@ -100,14 +100,20 @@ TEST(SemaphoreModel, FewAndManyPermits) {
   });
 }
 
-// Bug it is here for: a permit handed to somebody who goes at that moment.
+// Bugs it is here for: a permit handed to somebody who goes at that moment; one that nobody waits
+// for any more, and that is made free without its giver's work.
 TEST(SemaphoreModel, WhoGoesPassesItOn) {
   Outcomes seen;
   check([&seen] {
     Semaphore semaphore(0);
+    rt::sync::Cell<int> note(0);
     Thread other([&] { seen.add(try_and_go(semaphore, 1) ? "served" : "gone"); });
-    Thread giver([&] { semaphore.release(); });
+    Thread giver([&] {
+      note.write() = 1;
+      semaphore.release();
+    });
     (void)block_on(semaphore.acquire());
+    MODEL_REQUIRE(note.read() == 1);
     other.join();
     giver.join();
     MODEL_REQUIRE(semaphore.available() == 1);

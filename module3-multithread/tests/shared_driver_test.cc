@@ -221,6 +221,13 @@ TEST_F(SharedDriverTest, ALookTakesWhatIsThere) {
   EXPECT_EQ(driver.parks, 1) << "a look gives the driver back";
 }
 
+// Bug it is here for: a worker that has a token does not look. It is busy, and the events wait.
+TEST_F(SharedDriverTest, ALookWithATokenThereTakesWhatIsThere) {
+  first.unpark();
+  first.look();
+  EXPECT_EQ(driver.looks, 1);
+}
+
 // Bug it is here for: two threads in the driver. (Or a worker that waits for the other's sleep.)
 TEST_F(SharedDriverTest, ALookLeavesTheDriverToWhoeverHasIt) {
   driver.during_park([this] { std::thread([this] { second.look(); }).join(); });

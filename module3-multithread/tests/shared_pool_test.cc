@@ -142,6 +142,18 @@ TEST_F(SharedPoolTest, WhileOneIsOnItsWayNoOtherIsRoused) {
   EXPECT_EQ(fakes->unparks(), 1);
 }
 
+// Bug it is here for: any worker that comes to look counts as the one that was on its way.
+TEST_F(SharedPoolTest, AWorkerThatWasAwakeIsNotTheOneOnItsWay) {
+  for (const std::size_t worker : {0u, 1u}) step_of(worker);
+  spawn("a");
+  ASSERT_EQ(fakes->of(1).unparks, 1);
+  step_of(2);  // Was awake, and is faster.
+  spawn("b");
+  EXPECT_EQ(fakes->unparks(), 1) << "worker 1 is still on its way";
+  step_of(1);
+  EXPECT_EQ(diary, "ab");
+}
+
 // Bug it is here for: three tasks came at once, one worker was woken, and it does all the work.
 TEST_F(SharedPoolTest, WhoTakesATaskAndLeavesSomeRousesTheNext) {
   for (const std::size_t worker : {0u, 1u, 2u}) step_of(worker);

@@ -587,4 +587,22 @@ TEST_F(TaskCell, WhoWakesTheJoinerDoesNotNeedTheTask) {
   EXPECT_EQ(scheduler_.freed, 1);
 }
 
+// Bug it is here for: a joiner that is woken by reference. Its waker then stays for as long as the
+// task's memory does, which a waker of the task may keep.
+TEST_F(TaskCell, TheJoinersWakerDoesNotStayInTheTask) {
+  TestTask joiner("joiner");
+  TaskRef joined = spawn_joined(waiting());
+  scheduler_.run_all();
+  wait_for(*joined, joiner);
+  done_ = true;
+  waker_->wake_by_ref();
+  scheduler_.run_all();
+  EXPECT_EQ(joiner.wakes(), 1);
+  EXPECT_EQ(joiner.live(), 1) << "the joiner's own";
+  joined->vtable->drop_output(*joined);
+  joined = TaskRef();
+  EXPECT_EQ(scheduler_.freed, 0) << "a waker of the task is left";
+  waker_.reset();
+}
+
 }  // namespace
