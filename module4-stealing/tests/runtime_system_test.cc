@@ -10,6 +10,7 @@
 #include <exception>
 #include <functional>
 #include <latch>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "rt/driver/driver_handle.h"
@@ -71,6 +73,26 @@ TEST(RuntimeBuilder, SaysWhichNumberIsNone) {
   EXPECT_EQ(what(Runtime::Builder().event_interval(0)),
             "Runtime: event_interval is 0; it needs one or more");
   EXPECT_EQ(what(Runtime::Builder()), "");
+}
+
+// Bug it is here for: memory for each of a trillion workers, until the machine has no more.
+TEST(RuntimeBuilder, SaysWhichNumberIsTooLargeAndWhatItMayBe) {
+  const auto what = [](const Runtime::Builder& builder) {
+    const absl::Status status = builder.build().status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    return std::string(status.message());
+  };
+  static_assert(Runtime::Builder::kMostThreads == 32'768);
+  EXPECT_EQ(what(Runtime::Builder().worker_threads(32'769)),
+            "Runtime: worker_threads is 32769; it may be 32768 at most");
+  EXPECT_EQ(what(Runtime::Builder().worker_threads(std::size_t{1} << 40)),
+            "Runtime: worker_threads is 1099511627776; it may be 32768 at most");
+  EXPECT_EQ(what(Runtime::Builder().worker_threads(std::numeric_limits<std::size_t>::max())),
+            "Runtime: worker_threads is 18446744073709551615; it may be 32768 at most");
+  EXPECT_EQ(what(Runtime::Builder().max_blocking_threads(std::size_t{1} << 40)),
+            "Runtime: max_blocking_threads is 1099511627776; it may be 32768 at most");
+  EXPECT_TRUE(absl::IsInvalidArgument(Runtime::create(std::size_t{1} << 40).status()));
+  EXPECT_TRUE(Runtime::Builder().worker_threads(1).max_blocking_threads(32'768).build().ok());
 }
 
 TEST(RuntimeBuilder, NamesItsThreadsAndCallsTheHooksOnThem) {

@@ -282,19 +282,25 @@ class Runtime::Handle {
 inline Runtime::Handle Runtime::handle() const noexcept { return Handle(core_); }
 
 // What a runtime is to be like. Each function sets one thing and returns the builder; build() says
-// what is wrong. What nobody sets:
+// what is wrong.
 //
-//   worker_threads           as many as there are cores
-//   thread_name              "worker"
-//   max_blocking_threads     512
-//   global_queue_interval    31
-//   event_interval           61
-//   seed                     0
+//   function                 what nobody sets               may be
+//   --------                 ----------------               ------
+//   worker_threads           as many as there are cores     1 to kMostThreads
+//   thread_name              "worker"                       any
+//   max_blocking_threads     512                            1 to kMostThreads
+//   global_queue_interval    31                             1 or more
+//   event_interval           61                             1 or more
+//   seed                     0                              any
 //   start_paused             false
 class Runtime::Builder {
  public:
   using Hook = std::function<void()>;
   using StartThread = std::function<sync::Thread(std::function<void()>)>;
+
+  // Tokio's limit for its workers. Each worker has memory of its own, some kilobytes, before the
+  // first thread starts: a number that was never meant as one must not take all that there is.
+  static constexpr std::size_t kMostThreads = 32'768;
 
   Builder() {}
 
@@ -339,8 +345,9 @@ class Runtime::Builder {
   // is given once, on that thread. What it throws, as std::system_error, is what build() returns.
   Builder& start_thread(StartThread start) { return set(start_thread_, std::move(start)); }
 
-  // Starts the runtime. Fails for numbers that are none, and where the system has no more
-  // descriptors or threads; then what was started has ended again.
+  // Starts the runtime. InvalidArgument for a number that may not be, which it names with its
+  // limit; ResourceExhausted where the system has no more descriptors or threads, and then what was
+  // started has ended again.
   absl::StatusOr<std::unique_ptr<Runtime>> build() const {
     absl::Status status = check();
     if (!status.ok()) return status;
@@ -369,15 +376,25 @@ class Runtime::Builder {
     if (max_blocking_ == 0) return none_at_all("max_blocking_threads");
     if (options_.global_queue_interval == 0) return none_at_all("global_queue_interval");
     if (options_.event_interval == 0) return none_at_all("event_interval");
+    if (workers_.has_value() && *workers_ > kMostThreads) {
+      return too_many("worker_threads", *workers_);
+    }
+    if (max_blocking_ > kMostThreads) return too_many("max_blocking_threads", max_blocking_);
     return absl::OkStatus();
   }
   static absl::Status none_at_all(const char* what) {
     return absl::InvalidArgumentError(
         absl::StrCat("Runtime: ", what, " is 0; it needs one or more"));
   }
+  static absl::Status too_many(const char* what, std::size_t wanted) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Runtime: ", what, " is ", wanted, "; it may be ", kMostThreads, " at most"));
+  }
 
   // Asked only where nobody has said how many: glibc opens a file for it.
-  static std::size_t cores() { return std::max(1u, sync::Thread::hardware_concurrency()); }
+  static std::size_t cores() {
+    return std::clamp<std::size_t>(sync::Thread::hardware_concurrency(), 1, kMostThreads);
+  }
 
   absl::Status start_threads(Runtime& runtime, const sync::Arc<detail::RuntimeCore>& core) const {
     const std::size_t workers = core->scheduler().workers();
