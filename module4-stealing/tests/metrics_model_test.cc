@@ -20,18 +20,16 @@ TEST(MetricsModel, WhoReadsTwiceReadsNoLess) {
   check([&seen] {
     Counter counter;
     Thread worker([&] {
-      counter.add();
-      counter.add(2);
-      counter.add();
+      for (int i = 0; i < 3; ++i) counter.add();
     });
     const std::uint64_t first = counter.value();
     const std::uint64_t second = counter.value();
     MODEL_REQUIRE(first <= second);
     worker.join();
-    MODEL_REQUIRE(counter.value() == 4);
+    MODEL_REQUIRE(counter.value() == 3);
     seen.add(std::to_string(first));
   });
-  EXPECT_EQ(seen, Outcomes({"0", "1", "3", "4"}));
+  EXPECT_EQ(seen, Outcomes({"0", "1", "2", "3"}));
 }
 
 // Bug it is here for: two workers that count in one place lose each other's counts.

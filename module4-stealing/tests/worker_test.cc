@@ -224,13 +224,13 @@ TEST_F(WorkerTest, TheOwnTasksComeBeforeThoseFromOutside) {
 // one at a time, and comes to the lock for each.
 TEST_F(WorkerTest, TakesItsShareOfWhatBelongsToNobody) {
   start(2);
-  for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) spawn(name);
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h"}) spawn(name);
   step_of(0);
   EXPECT_EQ(diary, "a");
-  EXPECT_EQ(fleet->seat(0).queue.size(), 3u) << "7 tasks, 2 workers: one to run, and three more";
+  EXPECT_EQ(fleet->seat(0).queue.size(), 4u) << "half of 8, and one: one to run, and four more";
   EXPECT_EQ(fleet->shared().inject.size(), 3u);
-  step_of(0, 3);
-  EXPECT_EQ(diary, "abcd");
+  step_of(0, 4);
+  EXPECT_EQ(diary, "abcde");
 }
 
 TEST_F(WorkerTest, AShareIsHalfARingAtMost) {
