@@ -17,6 +17,8 @@ namespace {
 using rt::Idle;
 using rt::sync::Atomic;
 using testkit::model::check;
+using testkit::model::cost_of;
+using testkit::model::Costs;
 using testkit::model::Options;
 using testkit::model::Outcomes;
 using testkit::model::Thread;
@@ -163,6 +165,79 @@ TEST(IdleModel, NoTaskIsLeftWhileOneOfThreeSleeps) {
       second.join();
     });
   });
+}
+
+// Bugs it is here for: a lock, or a write to a line that all workers read, for each task that is
+// opened while nobody has to be woken: while all run tasks, or somebody searches.
+TEST(IdleModel, WhereNobodyHasToBeWokenATaskCostsOneLoad) {
+  check([] {
+    Idle idle(2);
+    const auto costs_nothing = [&idle] {
+      const Costs costs = cost_of([&] { MODEL_REQUIRE(idle.worker_to_wake() == std::nullopt); });
+      return costs.locks == 0 && costs.updates == 0;
+    };
+    MODEL_REQUIRE(costs_nothing());
+    std::ignore = idle.fall_asleep(0, false);
+    MODEL_REQUIRE(idle.try_search());
+    MODEL_REQUIRE(costs_nothing());
+  });
+}
+
+// Bug it is here for: two changes of the word for one step, and somebody who looks in between.
+TEST(IdleModel, EachStepChangesTheWordOnce) {
+  check(Options().needless_failures(0), [] {
+    Idle idle(2);
+    const auto changes = [](auto step) { return cost_of([&] { std::ignore = step(); }).updates; };
+    MODEL_REQUIRE(changes([&] { return idle.try_search(); }) <= 1);
+    MODEL_REQUIRE(changes([&] { return idle.fall_asleep(0, true); }) <= 1);
+    MODEL_REQUIRE(changes([&] { return idle.worker_to_wake().has_value(); }) <= 1);
+    MODEL_REQUIRE(changes([&] { return idle.wake_up(0); }) <= 1);
+    MODEL_REQUIRE(changes([&] { return idle.stop_search(); }) <= 1);
+    MODEL_REQUIRE(changes([&] { return idle.fall_asleep(1, false); }) <= 1);
+    MODEL_REQUIRE(changes([&] { return idle.wake_up(1); }) <= 1);
+  });
+}
+
+// Bug it is here for: a step that is done under the mutex, by a load and a store. Those who begin
+// and end a search change the same word without the mutex, and one of the two changes is lost.
+TEST(IdleModel, NoStepIsLostBesideASearch) {
+  check([] {
+    Idle idle(4);
+    std::ignore = idle.fall_asleep(0, false);
+    Thread searcher([&] {
+      MODEL_REQUIRE(idle.try_search());
+      std::ignore = idle.stop_search();
+    });
+    MODEL_REQUIRE(!idle.wake_up(0));
+    std::ignore = idle.fall_asleep(1, false);
+    searcher.join();
+    MODEL_REQUIRE(idle.worker_to_wake() == std::size_t{1});
+    MODEL_REQUIRE(idle.worker_to_wake() == std::nullopt);
+    MODEL_REQUIRE(idle.wake_up(1));
+    MODEL_REQUIRE(!idle.stop_search());
+  });
+}
+
+// Bug it is here for: a worker counts as asleep before it is on the list, or is on the list before
+// it counts. Whoever opens a task in between finds nobody on it, or wakes nobody.
+TEST(IdleModel, WhoFallsAsleepIsOnTheListAtOnce) {
+  Outcomes seen;
+  check([&seen] {
+    Idle idle(2);
+    std::optional<std::size_t> chosen;
+    Thread other([&] { chosen = idle.worker_to_wake(); });
+    const bool looks = idle.fall_asleep(1, false);
+    other.join();
+    MODEL_REQUIRE(looks);
+    if (chosen.has_value()) {
+      MODEL_REQUIRE(*chosen == 1);
+      MODEL_REQUIRE(idle.wake_up(1));
+    } else {
+      MODEL_REQUIRE(idle.worker_to_wake() == std::size_t{1});
+    }
+    seen.add(chosen.has_value() ? "chosen" : "not yet");
+  });
+  EXPECT_EQ(seen, Outcomes({"chosen", "not yet"}));
 }
 
 // Bug it is here for: two who open a task look, both see somebody asleep, and both wake one.

@@ -3,6 +3,7 @@
 #include "rt/runtime/inject_queue.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -32,6 +33,8 @@ using rt::TaskFifo;
 using rt::TaskRef;
 using rt::sync::Atomic;
 using testkit::model::check;
+using testkit::model::cost_of;
+using testkit::model::Costs;
 using testkit::model::Outcomes;
 using testkit::model::Thread;
 
@@ -89,6 +92,82 @@ TEST(InjectQueueModel, TheSizeIsThatOfTheQueueAlsoInBatches) {
   });
 }
 
+// Bugs it is here for: both have seen that there is something, and the one that finds nothing
+// counts all the same: less than nothing, in 64 bits, is a queue that is full for ever; both get
+// the task.
+TEST(InjectQueueModel, TheLastTaskHasOneTaker) {
+  Outcomes seen;
+  check([&seen] {
+    Tasks tasks(1);
+    InjectQueue inject;
+    inject.push(written(tasks[1]));
+    bool other_has = false;
+    Thread other([&] { other_has = pop(inject); });
+    const bool mine = pop(inject);
+    other.join();
+    MODEL_REQUIRE(mine != other_has);
+    MODEL_REQUIRE(inject.empty());
+    expect_taken(tasks, 1);
+    seen.add(mine ? "mine" : "the other's");
+  });
+  EXPECT_EQ(seen, Outcomes({"mine", "the other's"}));
+}
+
+// The same for batches: who comes second gets what is left, and no more is counted than that.
+TEST(InjectQueueModel, ABatchHasOneTaker) {
+  Outcomes seen;
+  check([&seen] {
+    Tasks tasks(3);
+    InjectQueue inject;
+    inject.push_batch(batch(tasks, 1, 3));
+    std::size_t other_has = 0;
+    Thread other([&] { other_has = take_all(inject.pop_batch(2)); });
+    const std::size_t mine = take_all(inject.pop_batch(2));
+    other.join();
+    MODEL_REQUIRE(mine + other_has == 3);
+    MODEL_REQUIRE(inject.empty());
+    expect_taken(tasks, 3);
+    seen.add(std::to_string(mine));
+  });
+  EXPECT_EQ(seen, Outcomes({"1", "2"}));
+}
+
+// Bug it is here for: a batch takes the lock anew for each of its tasks, and others come in
+// between.
+TEST(InjectQueueModel, ABatchIsNotTornApart) {
+  Outcomes seen;
+  check([&seen] {
+    Tasks tasks(4);
+    InjectQueue inject;
+    Thread other([&] { inject.push_batch(batch(tasks, 3, 4)); });
+    inject.push_batch(batch(tasks, 1, 2));
+    other.join();
+    std::string order;
+    while (TaskRef task = inject.pop()) {
+      order += std::to_string(Task::of(task).number);
+      take(std::move(task));
+    }
+    seen.add(order);
+  });
+  EXPECT_EQ(seen, Outcomes({"1234", "3412"}));
+}
+
+TEST(InjectQueueModel, OneLockForABatchAndNoneToLearnThatThereIsNothing) {
+  check([] {
+    Tasks tasks(3);
+    InjectQueue inject;
+    MODEL_REQUIRE(cost_of([&] { inject.push_batch(batch(tasks, 1, 3)); }).locks == 1);
+    MODEL_REQUIRE(cost_of([&] { MODEL_REQUIRE(inject.size() == 3); }).locks == 0);
+    MODEL_REQUIRE(cost_of([&] { take_all(inject.pop_batch(3)); }).locks == 1);
+    const Costs nothing = cost_of([&] {
+      MODEL_REQUIRE(inject.empty());
+      MODEL_REQUIRE(!inject.pop());
+      MODEL_REQUIRE(inject.pop_batch(3).empty());
+    });
+    MODEL_REQUIRE(nothing.locks == 0);
+  });
+}
+
 // One thread pushes, and then looks whether a worker sleeps. The worker says that it sleeps, and
 // then looks whether there is something. One of the two has to see the other. (rt/runtime/idle.h.)
 void nobody_sleeps_beside_a_task(bool as_batch) {
@@ -134,6 +213,27 @@ TEST(InjectQueueModel, WhatComesWithTheCloseIsInOrLetGoOf) {
     seen.add(is_in ? "in" : "let go of");
   });
   EXPECT_EQ(seen, Outcomes({"in", "let go of"}));
+}
+
+// Bug it is here for: a push looks whether the queue is closed, and only then takes the lock to put
+// its task in. Whoever has closed it has emptied it by then, and nobody looks into it again.
+TEST(InjectQueueModel, NothingComesInAfterTheClose) {
+  check([] {
+    Tasks tasks(2);
+    InjectQueue inject;
+    Thread other([&] {
+      inject.push(tasks[1].scheduled());
+      TaskFifo one("test");
+      one.push(tasks[2].scheduled());
+      inject.push_batch(std::move(one));
+    });
+    inject.close();
+    while (inject.pop()) {
+    }
+    other.join();
+    MODEL_REQUIRE(inject.empty());
+    MODEL_REQUIRE(tasks[1].let_go == 1 && tasks[2].let_go == 1);
+  });
 }
 
 // Bug it is here for: a task is let go of with the lock held. Its destructor may spawn, and comes
@@ -182,6 +282,75 @@ TEST(OverflowModel, OverflowAndThiefTakeEachTaskOnce) {
     seen.add(sent);
   });
   EXPECT_EQ(seen, Outcomes({"00", "10", "11", "30"}));
+}
+
+// Bugs it is here for: the claim of the whole ring, or the tail that brings the older half back,
+// does not release. The thief is there before the first push: whatever he reads of the ring,
+// nothing but its head and its tail has told him of it.
+TEST(OverflowModel, AThiefWhoWasThereBeforeSeesWhatStayed) {
+  Outcomes seen;
+  check([&seen] {
+    Tasks tasks(5);
+    LocalQueue own;
+    InjectQueue inject;
+    Backlog backlog;
+    std::uint32_t stolen = 0;
+    Thread thief([&] { stolen = rob(own); });
+    std::uint32_t sent = 0;
+    for (int n = 1; n <= 5; ++n) sent += push_or_overflow(own, written(tasks[n]), inject, backlog);
+    thief.join();
+    empty(own);
+    pop_all(inject);
+    expect_taken(tasks, 5);
+    seen.add(std::to_string(sent) + " sent, " + std::to_string(stolen) + " stolen");
+  });
+  EXPECT_TRUE(seen.contains("3 sent, 0 stolen"));
+  EXPECT_TRUE(seen.contains("3 sent, 1 stolen"));
+}
+
+// Bug it is here for: what stayed is put back with a release store, and nobody sees it who goes to
+// sleep at that moment. For a while the queue was empty.
+TEST(OverflowModel, WhatStayedIsSeenByWhoGoesToSleep) {
+  Outcomes seen;
+  check([&seen] {
+    Tasks tasks(5);
+    LocalQueue own;
+    InjectQueue inject;
+    Backlog backlog;
+    push_all(own, tasks, 1, 4);
+    Atomic<int> sleepers{0};
+    bool stays_awake = false;
+    Thread sleeper([&] {
+      sleepers.fetch_add(1);
+      stays_awake = !own.empty();
+    });
+    MODEL_REQUIRE(push_or_overflow(own, written(tasks[5]), inject, backlog) == 3);
+    const bool wakes = sleepers.load() > 0;
+    sleeper.join();
+    MODEL_REQUIRE(wakes || stays_awake);
+    empty(own);
+    pop_all(inject);
+    expect_taken(tasks, 5);
+    seen.add(wakes ? (stays_awake ? "both" : "wakes") : "stays awake");
+  });
+  EXPECT_EQ(seen, Outcomes({"both", "wakes", "stays awake"}));
+}
+
+// Bug it is here for: those that leave go one by one, and each takes the lock.
+TEST(OverflowModel, OneLockForAllThatLeave) {
+  check([] {
+    Tasks tasks(5);
+    LocalQueue own;
+    InjectQueue inject;
+    Backlog backlog;
+    push_all(own, tasks, 1, 4);
+    const Costs costs = cost_of(
+        [&] { MODEL_REQUIRE(push_or_overflow(own, written(tasks[5]), inject, backlog) == 3); });
+    MODEL_REQUIRE(costs.locks == 1);
+    empty(own);
+    pop_all(inject);
+    expect_taken(tasks, 5);
+  });
 }
 
 // The thief comes while the halves are parted, and the owner goes on.

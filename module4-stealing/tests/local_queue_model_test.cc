@@ -51,6 +51,41 @@ TEST(LocalQueueModel, OwnerAndThiefTakeEachTaskOnce) {
   EXPECT_EQ(seen, Outcomes({"0", "1", "2"}));
 }
 
+// Bugs it is here for: the last task is taken without an exchange, since nothing is left to fight
+// for; or owner and thief both leave it to the other.
+TEST(LocalQueueModel, TheLastTaskHasOneTaker) {
+  Outcomes seen;
+  check([&seen] {
+    Tasks tasks(1);
+    LocalQueue queue;
+    std::uint32_t stolen = 0;
+    Thread thief([&] { stolen = rob(queue); });
+    push_all(queue, tasks, 1, 1);
+    const bool popped = pop(queue);
+    thief.join();
+    MODEL_REQUIRE(popped == (stolen == 0));
+    empty(queue);
+    expect_taken(tasks, 1);
+    seen.add(popped ? "owner" : "thief");
+  });
+  EXPECT_EQ(seen, Outcomes({"owner", "thief"}));
+}
+
+// Bug it is here for: a thief comes between two steps of a pop, and the pop gives none, although
+// tasks are left. The worker then looks elsewhere, or sleeps.
+TEST(LocalQueueModel, APopThatIsDisturbedGivesWhatIsLeft) {
+  check([] {
+    Tasks tasks(3);
+    LocalQueue queue;
+    Thread thief([&] { rob(queue); });
+    push_all(queue, tasks, 1, 3);
+    MODEL_REQUIRE(pop(queue));  // He has two of them at most.
+    thief.join();
+    empty(queue);
+    expect_taken(tasks, 3);
+  });
+}
+
 // Bugs it is here for: capacity counted from what is left; a slot that the owner takes for free
 // while the thief copies it.
 TEST(LocalQueueModel, TheOwnerReusesASlotOnlyAfterTheThief) {

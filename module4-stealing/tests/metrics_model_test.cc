@@ -11,6 +11,8 @@ namespace {
 
 using rt::Counter;
 using testkit::model::check;
+using testkit::model::cost_of;
+using testkit::model::Costs;
 using testkit::model::Outcomes;
 using testkit::model::Thread;
 
@@ -30,6 +32,19 @@ TEST(MetricsModel, WhoReadsTwiceReadsNoLess) {
     seen.add(std::to_string(first));
   });
   EXPECT_EQ(seen, Outcomes({"0", "1", "2", "3"}));
+}
+
+// Bug it is here for: a read-modify-write with each poll, for a number that nobody else writes.
+TEST(MetricsModel, ToAddTakesNoReadModifyWrite) {
+  check([] {
+    Counter counter;
+    const Costs costs = cost_of([&] {
+      counter.add();
+      counter.add(2);
+    });
+    MODEL_REQUIRE(costs.updates == 0 && costs.locks == 0);
+    MODEL_REQUIRE(counter.value() == 3);
+  });
 }
 
 // Bug it is here for: two workers that count in one place lose each other's counts.

@@ -133,6 +133,31 @@ TEST(RuntimeModel, ATaskThatComesWithTheEndIsRunOrDropped) {
   EXPECT_EQ(seen, Outcomes({"run", "dropped"}));
 }
 
+// Bug it is here for: a task that comes with the end is let go of, and nobody tells whoever joins
+// it.
+TEST(RuntimeModel, WhoJoinsATaskThatComesWithTheEndHearsOfIt) {
+  Outcomes seen;
+  check(Options().spurious_wakeups(0), [&seen] {
+    Runtime runtime(1);
+    bool is_cancelled = false;
+    Thread worker([&] { runtime->work(0); });
+    Thread joiner([&] {
+      auto handle = runtime.spawn_joined([](Context&) -> Poll<void> { return kReady; });
+      try {
+        rt::run_as_guest(std::move(handle));
+      } catch (const rt::Cancelled&) {
+        is_cancelled = true;
+      }
+    });
+    runtime->close();
+    worker.join();
+    joiner.join();
+    MODEL_REQUIRE(runtime->alive() == 0);
+    seen.add(is_cancelled ? "cancelled" : "run");
+  });
+  EXPECT_EQ(seen, Outcomes({"run", "cancelled"}));
+}
+
 // Bug it is here for: two workers end at once, and each takes itself for the last, or neither does.
 TEST(RuntimeModel, OneOfTwoWorkersIsTheLast) {
   check(Options().spurious_wakeups(0), [] {

@@ -103,6 +103,20 @@ TEST_F(RuntimeTest, WhatComesFromOutsideUnparksASleeper) {
   EXPECT_EQ(runtime.parks->of(1).unparks, 0);
 }
 
+// Bug it is here for: the task is in a queue before it is on the list of all tasks. A worker runs
+// it at once; it ends, and is put on the list after that, for ever.
+TEST_F(RuntimeTest, ATaskMayEndBeforeItsSpawnReturns) {
+  runtime.step_of(0);
+  bool is_woken = false;
+  runtime.parks->of(0).on_unpark = [&] {
+    if (!std::exchange(is_woken, true)) runtime.step_of(0);
+  };
+  spawn("a");
+  runtime.parks->of(0).on_unpark = nullptr;
+  EXPECT_EQ(diary, "a");
+  EXPECT_EQ(runtime->alive(), 0u);
+}
+
 // Bug it is here for: this thread is a worker, so the task goes to it. But of which runtime?
 TEST_F(RuntimeTest, AWorkerOfAnotherRuntimeIsOutside) {
   ByHand other(1);
@@ -261,6 +275,20 @@ class InItsEnd {
   std::function<void()> act_;
 };
 
+// Bug it is here for: whoever drops the tasks is nobody in this scheduler, or one of its workers.
+// What a task asks for as it is dropped, such as the end of its runtime, depends on it.
+TEST_F(RuntimeTest, WhoDropsTheTasksIsInsideAndNoWorker) {
+  bool is_in = false, is_worker = true;
+  const auto looks = [&] {
+    is_in = StealingScheduler::Here::is_in(*runtime);
+    is_worker = StealingScheduler::Here::is_worker_of(*runtime);
+  };
+  runtime.spawn([end = InItsEnd(looks)](Context&) -> Poll<void> { return kPending; });
+  runtime.end();
+  EXPECT_TRUE(is_in);
+  EXPECT_FALSE(is_worker);
+}
+
 // Bugs it is here for: the list of all tasks is read once, and what comes during that is left over;
 // whoever drops the tasks is taken for a worker.
 TEST_F(RuntimeTest, TasksThatAreDroppedMaySpawnAndWake) {
@@ -337,6 +365,7 @@ TEST_F(RuntimeTest, EachWorkerEndsOnce) {
   EXPECT_EQ(runtime->alive(), 1u);
   EXPECT_TRUE(runtime.work(0));
   EXPECT_EQ(runtime->alive(), 0u);
+  EXPECT_EQ(diary, "") << "no task begins after close()";
 }
 
 }  // namespace

@@ -22,8 +22,10 @@ using queue_parts::push;
 using queue_parts::push_all;
 using queue_parts::take;
 using queue_parts::Tasks;
+using queue_parts::Thief;
 using rt::LocalQueue;
 using rt::Stolen;
+using rt::TaskRef;
 using rt::sync::Atomic;
 using testkit::model::check;
 using testkit::model::Options;
@@ -58,6 +60,68 @@ TEST(StealModel, OwnerAndThiefTakeEachTaskOnce) {
     seen.add(std::to_string(stolen));
   });
   EXPECT_EQ(seen, Outcomes({"0", "1", "2"}));
+}
+
+// Bugs it is here for: the last task is claimed without an exchange, since there is nothing to
+// halve; two thieves and the owner, each of whom takes it.
+TEST(StealModel, TheLastTaskHasOneTaker) {
+  Outcomes seen;
+  check([&seen] {
+    Tasks tasks(1);
+    LocalQueue queue, one_has, two_has;
+    std::uint32_t one_stole = 0, two_stole = 0;
+    Thread one([&] { one_stole = steal_once(queue, one_has); });
+    Thread two([&] { two_stole = steal_once(queue, two_has); });
+    push_all(queue, tasks, 1, 1);
+    const bool popped = pop(queue);
+    one.join();
+    two.join();
+    MODEL_REQUIRE(one_stole + two_stole + (popped ? 1 : 0) == 1);
+    for (LocalQueue* const each : {&queue, &one_has, &two_has}) empty(*each);
+    expect_taken(tasks, 1);
+    seen.add(popped ? "owner" : one_stole == 1 ? "one" : "two");
+  });
+  EXPECT_EQ(seen, Outcomes({"owner", "one", "two"}));
+}
+
+// Bug it is here for: the owner pops between the two steps of a claim, and the thief goes away with
+// nothing, although tasks are left.
+TEST(StealModel, AClaimThatIsDisturbedTakesWhatIsLeft) {
+  Outcomes seen;
+  check([&seen] {
+    Tasks tasks(4);
+    LocalQueue queue, own;
+    push_all(queue, tasks, 1, 4);
+    std::uint32_t stolen = 0;
+    Thread thief([&] {
+      stolen = steal_once(queue, own);
+      pop_all(own);
+    });
+    for (int i = 0; i < 2; ++i) pop(queue);
+    thief.join();
+    MODEL_REQUIRE(stolen > 0);
+    empty(queue);
+    expect_taken(tasks, 4);
+    seen.add(std::to_string(stolen));
+  });
+  EXPECT_EQ(seen, Outcomes({"1", "2"}));
+}
+
+// Bug it is here for: a thief waits until another one is done. That one may have lost its
+// processor in the middle of its copies.
+TEST(StealModel, NobodyWaitsForAnotherThief) {
+  check([] {
+    Tasks tasks(4);
+    LocalQueue queue, own;
+    push_all(queue, tasks, 1, 4);
+    Thief stopped(queue.ring());
+    MODEL_REQUIRE(stopped.claim() == 2);
+    MODEL_REQUIRE(steal_once(queue, own) == 0);
+    for (rt::TaskHeader* const task : stopped.copy()) take(TaskRef::from_raw(task));
+    stopped.free();
+    empty(queue);
+    expect_taken(tasks, 4);
+  });
 }
 
 // Bugs it is here for: slots that are free before they were copied; a theft that ends by a store

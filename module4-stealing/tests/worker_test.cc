@@ -398,6 +398,74 @@ TEST_F(WorkerTest, NobodyStealsWhatIsNextToRun) {
   EXPECT_EQ(fakes->of(1).sleeps, 1);
 }
 
+// Bug it is here for: a thief before inject. What came from outside waits until nobody has anything
+// left, and the workers hand each other's tasks around meanwhile.
+TEST_F(WorkerTest, WhatBelongsToNobodyComesBeforeTheft) {
+  start(2);
+  spawn_that_spawns("abcdeS");
+  step_of(0);
+  fleet->put_into_inject(says("X"));
+  step_of(1);
+  EXPECT_EQ(diary, "X");
+  EXPECT_EQ(fleet->seat(0).queue.size(), 5u) << "nothing was stolen";
+  step_of(1);
+  EXPECT_LT(fleet->seat(0).queue.size(), 5u);
+}
+
+// Bug it is here for: the backlog first, since it is more. But the queue is what its owner has kept
+// for next, and what has waited longest.
+TEST_F(WorkerTest, AThiefTakesFromTheQueueBeforeTheBacklog) {
+  start(2);
+  spawn_that_spawns("abS");
+  step_of(0);
+  fleet->seat(0).backlog.push(fleet->make(says("B")));
+  step_of(1);
+  EXPECT_EQ(diary, "a");
+  step_of(1);
+  EXPECT_EQ(diary, "ab");
+  step_of(1);
+  EXPECT_EQ(diary, "abB");
+}
+
+// Bug it is here for: a search that ends with the first one who has nothing, or one before the
+// last.
+TEST_F(WorkerTest, ASearchAsksEverybody) {
+  for (const std::size_t victim : {0u, 1u, 2u}) {
+    for (const bool has_backlog : {false, true}) {
+      for (std::uint64_t seed = 0; seed < 10; ++seed) {
+        rt::WorkerOptions options;
+        options.seed = seed;
+        Fleet four(4, std::make_unique<FakeParks>(4), options);
+        bool runs = false;
+        rt::TaskRef task = four.make([&runs](Context&) -> Poll<void> {
+          runs = true;
+          return kReady;
+        });
+        if (has_backlog) {
+          four.seat(victim).backlog.push(std::move(task));
+        } else {
+          ASSERT_TRUE(four.seat(victim).queue.push(task));
+        }
+        four.step(3);
+        ASSERT_TRUE(runs) << "worker " << victim << " has it, and the seed is " << seed;
+      }
+    }
+  }
+}
+
+// Bug it is here for: Idle has said no. If all look everywhere, each fetches the lines that the
+// others are about to write.
+TEST_F(WorkerTest, WhoMayNotSearchTakesNothingFromOthers) {
+  start(2);
+  spawn_that_spawns("abS");
+  step_of(0);
+  ASSERT_TRUE(fleet->shared().idle.try_search());
+  step("somebody searches");
+  step_of(1);
+  EXPECT_EQ(diary, "");
+  EXPECT_EQ(fakes->of(1).sleeps, 1);
+}
+
 // Bug it is here for: all begin with worker 0, and stand in line there.
 TEST_F(WorkerTest, WhereASearchBeginsIsDecidedByTheSeed) {
   const auto first_victim = [](std::uint64_t seed) {
@@ -468,6 +536,50 @@ TEST_F(WorkerTest, WhoFindsMoreThanOneTaskWakesTheNext) {
   EXPECT_EQ(fakes->of(1).unparks, 1);
   step_of(1);
   EXPECT_EQ(fakes->unparks(), 3);
+}
+
+// Bug it is here for: a thief runs one of the tasks that it has stolen, and tells nobody of the
+// others, which stand in its queue.
+TEST_F(WorkerTest, WhoStealsMoreThanOneTaskWakesTheNext) {
+  start(3);
+  for (const std::size_t worker : {1u, 2u}) step_of(worker);
+  fleet->put_into_inject([this](Context&) -> Poll<void> {
+    for (const char* name : {"a", "b", "c", "d", "S"}) spawn(name);
+    return kReady;
+  });
+  step_of(0);
+  ASSERT_EQ(fakes->of(2).unparks, 1);
+  ASSERT_EQ(fakes->of(1).unparks, 0) << "worker 2 is on its way";
+  step_of(2);
+  ASSERT_EQ(fleet->seat(2).queue.size(), 1u) << "two were stolen";
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+}
+
+// Bug it is here for: it stops its search when it has run what it has found. What that one opens
+// wakes nobody: somebody searches, says the word.
+TEST_F(WorkerTest, WhoRunsATaskDoesNotSearch) {
+  start(2);
+  for (const std::size_t worker : {1u, 0u}) step_of(worker);
+  fleet->spawn([this](Context&) -> Poll<void> {
+    for (const char* name : {"a", "b"}) spawn(name);
+    EXPECT_EQ(fakes->of(1).unparks, 1);
+    return kReady;
+  });
+  ASSERT_EQ(fakes->of(0).unparks, 1);
+  ASSERT_EQ(fakes->of(1).unparks, 0);
+  step_of(0);
+}
+
+// Bug it is here for: it falls asleep, and counts as one who searches. Nobody is woken any more.
+TEST_F(WorkerTest, WhoHasFoundNothingSearchesNoMore) {
+  start(2);
+  for (int round = 1; round <= 3; ++round) {
+    step_of(0);
+    spawn("a");
+    EXPECT_EQ(fakes->of(0).unparks, round);
+    step_of(0);
+  }
+  EXPECT_EQ(diary, "aaa");
 }
 
 // Bug it is here for: each wake-up is followed by another, though nothing is left. (Tokio's workers
@@ -565,6 +677,21 @@ TEST_F(WorkerTest, ABusyWorkerLooksForEventsNowAndThen) {
   EXPECT_EQ(fakes->of(0).looks, 3);
 }
 
+// Bug it is here for: only steps that run a task are counted; or the first one counts as zero.
+TEST_F(WorkerTest, AStepThatSleepsCountsAsAnyOther) {
+  start(1, /*inject=*/3, /*events=*/4);
+  step_of(0, 3);
+  EXPECT_EQ(fakes->of(0).looks, 0);
+  step_of(0);
+  EXPECT_EQ(fakes->of(0).looks, 1);
+  EXPECT_EQ(fakes->of(0).sleeps, 4);
+  spawn_that_spawns("ab");
+  step_of(0);
+  spawn("X");
+  step_of(0);
+  EXPECT_EQ(diary, "X") << "the sixth step is the second for inject";
+}
+
 TEST_F(WorkerTest, OneEventInASleepIsTheNextToRunAndWakesNobody) {
   start(2);
   make_waiting_tasks("a");
@@ -586,6 +713,56 @@ TEST_F(WorkerTest, ManyEventsWakeOneWorkerAndRunInTheirOrder) {
   };
   step_of(0, 5);
   EXPECT_EQ(diary, "abcd");
+  EXPECT_EQ(fakes->of(1).unparks, 1);
+  EXPECT_EQ(fakes->unparks(), 1) << "and this one was awake";
+}
+
+// Bugs it is here for: one event is the next to run, whatever else this worker has. It goes where
+// others find it if there is something in the slot, in the queue or in the backlog.
+TEST_F(WorkerTest, OneEventOfABusyWorkerIsForEverybody) {
+  for (const std::string has : {"slot", "queue", "backlog"}) {
+    step("there is a task in the " + has);
+    wakers.clear();
+    start(2, 10'000, /*events=*/3);
+    make_waiting_tasks("e");
+    step_of(1);
+    fleet->put_into_inject([this, has](Context&) -> Poll<void> {
+      if (has == "slot") spawn("a");
+      if (has == "backlog") fleet->seat(0).backlog.push(fleet->make(says("a")));
+      if (has == "queue") {
+        rt::TaskRef task = fleet->make(says("a"));
+        EXPECT_TRUE(fleet->seat(0).queue.push(task));
+      }
+      return kReady;
+    });
+    step_of(0);
+    ASSERT_EQ(fakes->unparks(), 0);
+    fakes->of(0).in_look = [this] { wake_all(); };
+    step_of(0);
+    EXPECT_EQ(fakes->of(1).unparks, 1);
+  }
+}
+
+// Bug it is here for: others hear of events that are in this worker's queue, and not of those that
+// stand in line.
+TEST_F(WorkerTest, EventsThatStandInLineWakeAnother) {
+  start(2, 10'000, /*events=*/4);
+  make_waiting_tasks("ef");
+  step_of(1);
+  fleet->put_into_inject([this](Context&) -> Poll<void> {
+    spawn("a");
+    rt::TaskRef task = fleet->make(says("b"));
+    EXPECT_TRUE(fleet->seat(0).queue.push(task));
+    fleet->put_into_inject(says("X"));
+    return kReady;
+  });
+  step_of(0);
+  ASSERT_EQ(fakes->unparks(), 0);
+  fakes->of(0).in_look = [this] { wake_all(); };
+  step_of(0);
+  EXPECT_EQ(diary, "a");
+  EXPECT_EQ(fleet->seat(0).queue.size(), 1u);
+  EXPECT_EQ(fleet->shared().inject.size(), 3u);
   EXPECT_EQ(fakes->of(1).unparks, 1);
 }
 
@@ -618,8 +795,10 @@ TEST_F(WorkerTest, MoreEventsThanFitGoToEverybody) {
   constexpr std::size_t kTasks = rt::TaskRing::kCapacity + 1;
   make_waiting_tasks(std::string(kTasks, 'e'));
   fakes->of(0).in_sleep = [this] { wake_all(); };
-  step_of(0);
-  for (std::size_t i = 0; i < kTasks; ++i) fleet->step(0);
+  step_of(0, 2);
+  EXPECT_EQ(fleet->seat(0).queue.size(), rt::TaskRing::kCapacity / 2)
+      << "all of them are in inject, and half a ring came back, as a share";
+  for (std::size_t i = 1; i < kTasks; ++i) fleet->step(0);
   EXPECT_EQ(diary, std::string(kTasks, 'e'));
 }
 
@@ -642,6 +821,25 @@ TEST_F(WorkerTest, AfterTheEndNoTaskBegins) {
   EXPECT_FALSE(step_of(0));
   EXPECT_EQ(diary, "");
   EXPECT_EQ(fakes->of(0).sleeps, 0);
+}
+
+// Bug it is here for: it wakes up first, as in each step after a sleep: it brings its events to
+// queues that are closed, and others out of their sleep.
+TEST_F(WorkerTest, AfterTheEndAWorkerThatSleptDoesNothing) {
+  start(2);
+  make_waiting_tasks("ab");
+  step_of(1);
+  fakes->of(0).in_sleep = [this] {
+    wake_all();
+    fleet->shared().close();
+  };
+  step_of(0);
+  ASSERT_EQ(fakes->of(1).unparks, 1) << "by close()";
+  EXPECT_FALSE(step_of(0));
+  EXPECT_EQ(fakes->unparks(), 2);
+  EXPECT_TRUE(fleet->seat(0).queue.empty());
+  EXPECT_EQ(diary, "");
+  wakers.clear();
 }
 
 // Bug it is here for: a task stays behind somewhere: in the slot, in the queue, or among the

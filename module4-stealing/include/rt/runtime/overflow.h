@@ -17,6 +17,7 @@
 //
 // The two halves of one ring are the same slots again: index tail and index tail - kCapacity are in
 // one place. So the older half stays by moving two numbers, and no task.
+// For a moment nobody sees it: so it is published anew, as a push is (LocalQueue, invariant 3).
 //
 // While a thief copies, nothing can be claimed, and he makes room in a moment: only the task that
 // comes goes to one of the two. If he ends between two of our steps, or one comes before our claim,
