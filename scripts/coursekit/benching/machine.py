@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from coursekit.building import build, doctor
+from coursekit.building import compilers, doctor
 from coursekit.errors import CourseError
 from coursekit.testing.pool import usable_cpus
 
@@ -34,7 +34,7 @@ def describe(versions: Mapping[str, str], load_before: float) -> str:
         cpuinfo = ""
     parts = [f"{usable_cpus()} × {processor(cpuinfo)}", f"Linux {platform.release()}"]
     try:
-        compiler = build.find_compiler("")
+        compiler = compilers.find()
         parts.append(f"{compiler.name} {doctor.version_of([str(compiler), '--version'])}")
     except CourseError:
         pass

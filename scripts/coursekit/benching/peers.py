@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.building import build, doctor
+from coursekit.building import build, compilers, doctor
 from coursekit.building.compiler import NinjaReader, first_error
 from coursekit.course.paths import Checkout
 from coursekit.errors import USAGE, CourseError
@@ -164,7 +164,7 @@ def build_cxx(shop: Shop, subject: str, targets: Sequence[str]) -> Mapping[str, 
             "Ninja",
             "-Wno-dev",
             f"-DRT_SUBJECT={subject}",
-            f"-DCMAKE_CXX_COMPILER={build.find_compiler('')}",
+            f"-DCMAKE_CXX_COMPILER={compilers.find()}",
         ]
     )
     if status != 0:

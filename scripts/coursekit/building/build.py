@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coursekit.building import inputs
+from coursekit.building import compilers, inputs
 from coursekit.building.compiler import (
     Diagnostic,
     Edge,
@@ -25,7 +25,7 @@ from coursekit.building.compiler import (
     is_disk_full,
 )
 from coursekit.course.paths import Checkout
-from coursekit.errors import MACHINE, USAGE, CourseError
+from coursekit.errors import MACHINE, CourseError
 from coursekit.testing import processes
 from coursekit.testing.pool import usable_cpus
 
@@ -47,7 +47,7 @@ class Configuration:
     subject: str = "learner"  # learner, solutions: whose code is tested
     prior: str = "solutions"  # solutions, mine: where the rest comes from
     sanitize: str = ""  # "", address, thread, or release for none at all
-    cxx: str = ""  # empty: the machine's g++
+    cxx: str = ""  # empty: see compilers.find
     variant: str = ""  # a build folder of its own, for other options than the preset's
     options: tuple[str, ...] = ()  # for cmake
 
@@ -112,59 +112,6 @@ def tool(name: str) -> str:
     return found
 
 
-def find_compiler(asked: str) -> Path:
-    """The compiler to use: the one asked for, else the machine's own g++, whatever CXX says."""
-    if asked:
-        found = shutil.which(asked)
-        if found is None:
-            raise CourseError(
-                f"there is no compiler {asked!r} on this machine. Give --cxx a name or a path.",
-                USAGE,
-            )
-        return Path(found)
-    for name in ("g++", "g++-14", "g++-13", "g++-12", "clang++-18", "clang++-17", "clang++-16"):
-        found = shutil.which(name, path="/usr/bin:/bin:/usr/local/bin") or shutil.which(name)
-        if found is not None and not too_old(Path(found)):
-            return Path(found)
-    plain = shutil.which("g++")
-    if plain is None:
-        raise CourseError("g++ is not installed. `sudo apt-get install g++` installs it.", MACHINE)
-    raise CourseError(too_old(Path(plain)), MACHINE)
-
-
-def too_old(compiler: Path) -> str:
-    """Why the compiler cannot be used; empty if it can."""
-    try:
-        answer = subprocess.run(
-            [compiler, "--version"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except OSError as error:
-        return f"{compiler} cannot be run: {error.strerror}."
-    return judge_version(str(compiler), answer.stdout)
-
-
-def judge_version(compiler: str, answer: str) -> str:
-    """Why the compiler with this --version cannot be used; empty if it can."""
-    first = (answer.splitlines() or [""])[0]
-    clang = "clang" in first
-    without_package = re.sub(r"\([^)]*\)", "", first)
-    match = re.search(r"(\d+)\.\d+", without_package)
-    if match is None:
-        return f"{compiler} does not say which version it is. The course needs g++ 12 or clang 16, or later."
-    needed = 16 if clang else 12
-    if int(match[1]) >= needed:
-        return ""
-    name, package = ("clang", "clang-16") if clang else ("g++", "g++-12")
-    return (
-        f"{compiler} is {name} {match[0]}, and the course needs {name} {needed} or later. "
-        f"Install one (`sudo apt-get install {package}`), then give `--cxx {'clang++-16' if clang else 'g++-12'}`."
-    )
-
-
 def jobs_for_memory(cpus: int, meminfo: str) -> int:
     """As many compilers as there are CPUs, but no more than memory holds: at least one."""
     match = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)
@@ -182,34 +129,19 @@ def default_jobs() -> int:
 # ---- configure ----------------------------------------------------------------------------------
 
 
-def _identity(compiler: Path) -> list[object]:
-    """Changes when the compiler is replaced."""
-    real = compiler.resolve()
-    info = real.stat()
-    return [str(real), info.st_size, info.st_mtime_ns]
-
-
 def _stamp(checkout: Checkout, configuration: Configuration) -> str:
     """Everything that CMake itself does not watch. (It watches its own files, and the course's.)"""
     presets = (checkout.root / "CMakePresets.json").stat()
-    compiler = find_compiler_cheaply(configuration.cxx)
     return json.dumps(
         [
             str(checkout.root),
             configuration.preset,
             configuration.options,
-            _identity(compiler),
+            compilers.identities(configuration.cxx),
             presets.st_mtime_ns,
             presets.st_size,
         ]
     )
-
-
-def find_compiler_cheaply(asked: str) -> Path:
-    """As find_compiler, without asking a plain g++ for its version: the stamp knows it was fine."""
-    if not asked and (plain := shutil.which("g++", path="/usr/bin:/bin")):
-        return Path(plain)
-    return find_compiler(asked)
 
 
 def configure(checkout: Checkout, configuration: Configuration, progress: Progress) -> None:
@@ -222,9 +154,7 @@ def configure(checkout: Checkout, configuration: Configuration, progress: Progre
             return
     except OSError:
         pass
-    compiler = find_compiler(configuration.cxx)
-    if reason := too_old(compiler):
-        raise CourseError(reason, MACHINE)
+    compiler = compilers.find(configuration.cxx)
     progress(f"configuring {folder.name}", 0, 0)
     done.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -114,7 +114,7 @@ def awaited_aggregates(text: str, shown: str) -> list[Place]:
                 line,
                 lines[line - 1].strip() if line <= len(lines) else "",
                 f"`co_await {match[1]}{{…}}`: if {match[1]} is an aggregate, g++ 12 destroys this temporary twice. "
-                "Give it a constructor, or name it first.",
+                "Give it a constructor, or name it first. Lesson 1.8 has a note on this compiler.",
             )
         )
     return found

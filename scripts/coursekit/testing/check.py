@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coursekit.building import build, inputs, overlay
+from coursekit.building import build, compilers, inputs, overlay
 from coursekit.building.compiler import Diagnostic
 from coursekit.course import paths, progress, purposes, sources
 from coursekit.course.catalog import Catalog, Exercise, TestFile
@@ -473,9 +473,11 @@ def _tested(
             for place in sources.forbidden(text, shown, exercise.forbid)
         )
     )
+    compiler = compilers.of(options.configuration.folder(checkout))
     notices = tuple(
         place
         for shown, text in zip(subject.shown, subject.texts)
+        if compiler and not compilers.is_clang(compiler)
         for place in sources.awaited_aggregates(text, shown)
     )
     mine = tuple(dict.fromkeys(w for w in warnings if checkout.relative(w.file) in subject.shown))
