@@ -13,6 +13,7 @@ from coursekit.selftest import (
     compiling,
     contracts,
     demos,
+    floors,
     handed_out,
     killing,
     runs,
@@ -23,6 +24,7 @@ from coursekit.selftest.outcome import Bench, Outcome, Part
 
 PARTS: tuple[Part, ...] = (
     Part("layout", "the top level holds what the design names", tools.layout),
+    Part("layers", "an include goes down, or stays in its room", floors.layers),
     Part("texts", "stubs are derived from the solutions; lessons and hints are whole", tools.texts),
     Part("shell", "shell scripts pass shellcheck", tools.shell),
     Part("format", "C++ files are formatted", tools.formatting),
