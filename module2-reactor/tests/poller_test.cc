@@ -156,6 +156,18 @@ TEST_F(Poller, AnErrorIsReported) {
   EXPECT_STREQ(wait(), "8/1: writable|error") << "nobody will ever read this pipe";
 }
 
+// Bug it is here for: EPOLLPRI not asked for. Who is not told of it takes a read that has stopped
+// in front of urgent data for the last.
+TEST_F(Poller, UrgentDataIsReported) {
+  const Fd listener = testkit::listen_tcp();
+  const Fd client = testkit::connect_to(listener);
+  const Fd server(::accept(listener.get(), nullptr, nullptr));
+  ASSERT_TRUE(poller_.add(server.get(), Token(8, 1)).ok());
+  EXPECT_STREQ(wait(), "8/1: writable");
+  ASSERT_EQ(::send(client.get(), "!", 1, MSG_OOB), 1);
+  EXPECT_STREQ(wait(InfiniteDuration()), "8/1: writable|priority");
+}
+
 // --- Whose it is ---------------------------------------------------------------------------------
 
 // Bug it is here for: half of the token, or the descriptor in its place.

@@ -261,6 +261,7 @@ std::string SysPlans::describe(const SysRecord& record) const {
     for (const auto& [bit, name] : {std::pair{uint32_t{EPOLLIN}, " IN"},
                                     {uint32_t{EPOLLOUT}, " OUT"},
                                     {uint32_t{EPOLLRDHUP}, " RDHUP"},
+                                    {uint32_t{EPOLLPRI}, " PRI"},
                                     {uint32_t{EPOLLET}, " ET"},
                                     {uint32_t{EPOLLONESHOT}, " ONESHOT"}}) {
       if ((record.events & bit) != 0) absl::StrAppend(&text, name);

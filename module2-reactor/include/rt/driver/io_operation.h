@@ -6,7 +6,7 @@
 //                            EINTR      again
 //                            EAGAIN     clear, and poll_ready once more
 //                            shorter    clear, and that is the answer: the next call would only
-//                                       say EAGAIN
+//                                       say EAGAIN (but see `full`)
 //                            else       that is the answer
 //
 // Thread safety: like any future. A read and a write of one source may be polled by different
@@ -55,8 +55,10 @@ class IoOperation {
   }
 
   // Calls call(fd), which answers as a system call does: -1 and errno, or a number. Ready with that
-  // number, or with -errno. A number from 1 to `full` - 1 says that there is no more for now; with
-  // `full` = 0 no number says so. May be polled again after an answer: that is a new try.
+  // number, or with -errno. A number from 1 to `full` - 1 says that there is no more for now,
+  // unless the event has kPriority: a call may stop in front of urgent data, and what lies behind
+  // it brings no event. With `full` = 0 no number says so. May be polled again after an answer:
+  // that is a new try.
   template <class Call>
   Poll<ssize_t> poll(Context& cx, std::size_t full, Call call) {
     RT_TODO("2.4");

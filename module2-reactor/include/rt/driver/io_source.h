@@ -8,6 +8,13 @@
 //   1. The registration ends before the descriptor is closed. Its number may have a new owner a
 //      moment later, and an event of the old one must not find him.
 //   2. It may outlive the runtime. Its ScheduledIo then says shutdown, and operations fail.
+//
+// When does a short read show that there is no more? Not with every descriptor. A Unix socket ends
+// a read behind a part that carries a descriptor (SCM_RIGHTS), a packet and a terminal after each
+// packet or line: what lies behind has come already, so it brings no event, and who waits for one
+// waits for ever. Of TCP it is known: a read stops short of what has come only in front of urgent
+// data, and then the kernel has said EPOLLPRI. (A peer that calls bytes urgent which it had sent
+// before, against TCP's rules, may keep back its own bytes until it sends more.)
 #pragma once
 
 #include <sys/types.h>
@@ -46,6 +53,7 @@ class IoSource {
     registration_ = std::move(other.registration_);
     fd_ = std::move(other.fd_);
     name_ = std::move(other.name_);
+    short_read_is_last_ = other.short_read_is_last_;
     return *this;
   }
   ~IoSource() = default;
@@ -53,6 +61,14 @@ class IoSource {
   int fd() const noexcept { return fd_.get(); }
   ScheduledIo& io() const noexcept { return registration_.io(); }
   const std::string& name() const noexcept { return name_; }
+
+  // For a socket that is known to be TCP, of which nobody has taken urgent data by MSG_OOB, and
+  // which has no other protocol on top (TLS in the kernel).
+  void set_short_read_is_last() noexcept { short_read_is_last_ = true; }
+
+  // What a read of `size` bytes gives to IoOperation::poll as `full`: `size` where less than that
+  // shows that there is no more, else 0.
+  std::size_t full_read(std::size_t size) const noexcept { return short_read_is_last_ ? size : 0; }
 
   // What went wrong, as a status: "read 127.0.0.1:80: Connection reset by peer". ECANCELED is what
   // operations say when their runtime is gone.
@@ -76,6 +92,7 @@ class IoSource {
   OwnedFd fd_;
   Registration registration_;  // After fd_, and so destroyed before it.
   std::string name_;
+  bool short_read_is_last_ = false;
 };
 
 }  // namespace rt

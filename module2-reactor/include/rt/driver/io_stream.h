@@ -17,8 +17,9 @@
 //   3. A write to a peer that takes no more is a status, never a signal.
 //   4. A read that is dropped has read nothing. A write_all that is dropped may have written a
 //   part.
-//   5. Who reads less than asked for does not ask the kernel again until something new has come:
-//      one read for each message.
+//   5. A read that got less than asked for has emptied a TCP socket: the next one does not ask the
+//      kernel until something new has come. So a message costs one read. Other sockets, and TCP
+//      once urgent data has come, are read until they say EAGAIN. See IoSource::full_read.
 //   6. When the WriteHalf goes, the peer is told that nothing more comes. When both halves are
 //      gone, the descriptor is closed.
 //

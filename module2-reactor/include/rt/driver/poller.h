@@ -8,7 +8,9 @@
 //   1. A descriptor is registered once, for both directions. Each edge is reported once: what is
 //      ready when it is added, and then whenever something new comes. Who reads less than there is
 //      is not told again.
-//   2. A hang-up or an error is reported, also when there is nothing to read and no room to write.
+//   2. A hang-up, an error or urgent data (EPOLLPRI) is reported, also when there is nothing to
+//   read
+//      and no room to write.
 //   3. wait() never ends before its time for no reason: a timeout is rounded up to a millisecond.
 //   4. An interrupt() that comes before wait() ends that wait at once. Several before one wait are
 //      one. It shows as no event.

@@ -7,8 +7,8 @@
 //   1. Readiness is a hint. "Readable" means that a read is worth a try, and EAGAIN may be its
 //      answer. Without the bit a try is not worth its system call.
 //   2. Whatever ends a direction satisfies it: a read at the end of the stream does not wait.
-//   3. kReadClosed, kWriteClosed and kShutdown never go away again. The others go when a try has
-//      found nothing.
+//   3. kReadClosed, kWriteClosed, kPriority and kShutdown never go away again. The others go when a
+//      try has found nothing.
 //
 // The idea is mio's Ready and Tokio's.
 #pragma once
@@ -29,6 +29,7 @@ class Readiness {
   static const Readiness kWriteClosed;  // The peer takes nothing more.
   static const Readiness kError;        // An error waits for whichever operation is next.
   static const Readiness kShutdown;     // The runtime is gone, and nobody would wake you.
+  static const Readiness kPriority;     // Urgent data has come: a read may stop in front of it.
 
   constexpr Readiness() noexcept = default;  // Nothing.
   static constexpr Readiness from_bits(std::uint8_t bits) noexcept {
@@ -63,7 +64,7 @@ class Readiness {
   const char* to_string() const noexcept;
 
  private:
-  static constexpr int kAllBits = 1 << 6;
+  static constexpr int kAllBits = 1 << 7;
 
   constexpr explicit Readiness(int bits) noexcept : bits_(static_cast<std::uint8_t>(bits)) {}
 
@@ -76,6 +77,7 @@ inline constexpr Readiness Readiness::kReadClosed{1 << 2};
 inline constexpr Readiness Readiness::kWriteClosed{1 << 3};
 inline constexpr Readiness Readiness::kError{1 << 4};
 inline constexpr Readiness Readiness::kShutdown{1 << 5};
+inline constexpr Readiness Readiness::kPriority{1 << 6};
 
 constexpr Readiness Readiness::wanted(Direction direction) noexcept {
   return (direction == Direction::kRead ? kReadable | kReadClosed : kWritable | kWriteClosed) |
@@ -90,14 +92,14 @@ namespace detail {
 
 // The names of all sets, each as long as the longest.
 struct ReadinessNames {
-  static constexpr const char* kBits[6] = {"readable",     "writable", "read_closed",
-                                           "write_closed", "error",    "shutdown"};
-  std::array<std::array<char, 64>, 64> names{};
+  static constexpr const char* kBits[7] = {"readable", "writable", "read_closed", "write_closed",
+                                           "error",    "shutdown", "priority"};
+  std::array<std::array<char, 72>, 128> names{};
 
   constexpr ReadinessNames() noexcept {
     for (std::size_t set = 0; set < names.size(); ++set) {
       std::size_t end = 0;
-      for (std::size_t bit = 0; bit < 6; ++bit) {
+      for (std::size_t bit = 0; bit < 7; ++bit) {
         if ((set >> bit & 1) != 0) append(names[set], end, kBits[bit]);
       }
     }
@@ -105,7 +107,7 @@ struct ReadinessNames {
     append(names[0], end, "nothing");
   }
 
-  static constexpr void append(std::array<char, 64>& name, std::size_t& end, const char* word) {
+  static constexpr void append(std::array<char, 72>& name, std::size_t& end, const char* word) {
     if (end > 0) name[end++] = '|';
     for (; *word != '\0'; ++word) name[end++] = *word;
   }

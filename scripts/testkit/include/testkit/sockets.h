@@ -114,6 +114,24 @@ inline bool send_all(const Fd& fd, absl::string_view bytes) {
   return true;
 }
 
+// Sends these bytes and, with them, a duplicate of `passed`. Over a Unix socket.
+inline void send_descriptor(const Fd& fd, absl::string_view bytes, const Fd& passed) {
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  const int number = passed.get();
+  std::memcpy(CMSG_DATA(header), &number, sizeof number);
+  checked(static_cast<int>(::sendmsg(fd.get(), &message, 0)), "sendmsg");
+}
+
 // This side has nothing more to say, and still listens.
 inline void end_output(const Fd& fd) { checked(::shutdown(fd.get(), SHUT_WR), "shutdown"); }
 

@@ -6,7 +6,7 @@
 //                            EINTR      again
 //                            EAGAIN     clear, and poll_ready once more
 //                            shorter    clear, and that is the answer: the next call would only
-//                                       say EAGAIN
+//                                       say EAGAIN (but see `full`)
 //                            else       that is the answer
 //
 // Thread safety: like any future. A read and a write of one source may be polled by different
@@ -56,8 +56,10 @@ class IoOperation {
   }
 
   // Calls call(fd), which answers as a system call does: -1 and errno, or a number. Ready with that
-  // number, or with -errno. A number from 1 to `full` - 1 says that there is no more for now; with
-  // `full` = 0 no number says so. May be polled again after an answer: that is a new try.
+  // number, or with -errno. A number from 1 to `full` - 1 says that there is no more for now,
+  // unless the event has kPriority: a call may stop in front of urgent data, and what lies behind
+  // it brings no event. With `full` = 0 no number says so. May be polled again after an answer:
+  // that is a new try.
   template <class Call>
   Poll<ssize_t> poll(Context& cx, std::size_t full, Call call) {
     // BEGIN SOLUTION 2.4
@@ -70,7 +72,8 @@ class IoOperation {
       const ssize_t answer = call(source_->fd());
       if (answer < 0 && errno == EINTR) continue;
       const bool would_block = answer < 0 && errno == EAGAIN;
-      const bool is_short = answer > 0 && static_cast<std::size_t>(answer) < full;
+      const bool is_short = answer > 0 && static_cast<std::size_t>(answer) < full &&
+                            !event.readiness.contains(Readiness::kPriority);
       const ssize_t result = answer < 0 ? -errno : answer;
       if (would_block || is_short) source_->io().clear(event, direction_);
       if (!would_block) return result;

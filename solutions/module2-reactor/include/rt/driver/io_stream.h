@@ -17,8 +17,9 @@
 //   3. A write to a peer that takes no more is a status, never a signal.
 //   4. A read that is dropped has read nothing. A write_all that is dropped may have written a
 //   part.
-//   5. Who reads less than asked for does not ask the kernel again until something new has come:
-//      one read for each message.
+//   5. A read that got less than asked for has emptied a TCP socket: the next one does not ask the
+//      kernel until something new has come. So a message costs one read. Other sockets, and TCP
+//      once urgent data has come, are read until they say EAGAIN. See IoSource::full_read.
 //   6. When the WriteHalf goes, the peer is told that nothing more comes. When both halves are
 //      gone, the descriptor is closed.
 //
@@ -57,9 +58,9 @@ class IoStream {
     Poll<Output> poll(Context& cx) {
       // BEGIN SOLUTION 2.4
       if (buffer_.empty()) return Output(std::size_t{0});
-      const Poll<ssize_t> answer = operation_.poll(cx, buffer_.size(), [this](int fd) {
-        return sys::read(fd, buffer_.data(), buffer_.size());
-      });
+      const std::size_t full = operation_.source().full_read(buffer_.size());
+      const Poll<ssize_t> answer = operation_.poll(
+          cx, full, [this](int fd) { return sys::read(fd, buffer_.data(), buffer_.size()); });
       if (answer.is_pending()) return kPending;
       return operation_.source().result(answer.value(), "read");
       // END SOLUTION

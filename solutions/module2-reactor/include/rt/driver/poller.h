@@ -8,7 +8,9 @@
 //   1. A descriptor is registered once, for both directions. Each edge is reported once: what is
 //      ready when it is added, and then whenever something new comes. Who reads less than there is
 //      is not told again.
-//   2. A hang-up or an error is reported, also when there is nothing to read and no room to write.
+//   2. A hang-up, an error or urgent data (EPOLLPRI) is reported, also when there is nothing to
+//   read
+//      and no room to write.
 //   3. wait() never ends before its time for no reason: a timeout is rounded up to a millisecond.
 //   4. An interrupt() that comes before wait() ends that wait at once. Several before one wait are
 //      one. It shows as no event.
@@ -70,7 +72,7 @@ class Poller {
   // does. REQUIRES: the token is not that of all ones, which is the poller's own.
   absl::Status add(int fd, Token token) {
     // BEGIN SOLUTION 2.1
-    return control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, token);
+    return control(EPOLL_CTL_ADD, fd, EPOLLPRI | EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, token);
     // END SOLUTION
   }
 
@@ -142,6 +144,7 @@ class Poller {
     if ((events & EPOLLRDHUP) != 0) readiness |= Readiness::kReadClosed;
     if ((events & EPOLLHUP) != 0) readiness |= Readiness::kReadClosed | Readiness::kWriteClosed;
     if ((events & EPOLLERR) != 0) readiness |= Readiness::kError;
+    if ((events & EPOLLPRI) != 0) readiness |= Readiness::kPriority;
     return readiness;
   }
 

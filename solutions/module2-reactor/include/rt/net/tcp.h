@@ -135,7 +135,8 @@ class TcpStream : public IoStream {
   // Ready with a stream, or with why there is none. Does nothing until it is polled.
   static Connect connect(const SocketAddress& address) { return Connect(address); }
 
-  // Takes over a connected socket that does not block.
+  // Takes over a connected TCP socket that does not block, and that answers to
+  // IoSource::set_short_read_is_last().
   static absl::StatusOr<TcpStream> adopt(OwnedFd fd, const SocketAddress& peer) {
     absl::StatusOr<IoSource> source = IoSource::open(std::move(fd), peer.to_string());
     if (!source.ok()) return std::move(source).status();
@@ -158,7 +159,9 @@ class TcpStream : public IoStream {
 
  private:
   TcpStream(IoSource source, const SocketAddress& peer) noexcept
-      : IoStream(std::move(source)), peer_(peer) {}
+      : IoStream(std::move(source)), peer_(peer) {
+    this->source().set_short_read_is_last();
+  }
 
   SocketAddress peer_;
 };
