@@ -448,6 +448,25 @@ TEST_F(OverTcp, WhatLiesBehindUrgentDataIsRead) {
       << "It lay there before the first read. Nothing new comes, so no event does.";
 }
 
+// Bug it is here for: a peer that has gone makes an error of a good-bye. There is nobody to tell,
+// and so nothing that has failed.
+TEST_F(OverTcp, AShutdownAfterAResetIsOk) {
+  const linger zero{1, 0};
+  ::setsockopt(peer.get(), SOL_SOCKET, SO_LINGER, &zero, sizeof zero);
+  peer.close();
+  turn_until_it_reads("read 127.0.0.1:0: Connection reset by peer");
+  const absl::Status status = tcp.shutdown_write();
+  EXPECT_TRUE(status.ok()) << status.ToString();
+}
+
+TEST_F(OverTcp, AShutdownWhenBothSidesHaveEndedIsOk) {
+  ASSERT_TRUE(tcp.shutdown_write().ok());
+  testkit::end_output(peer);
+  turn_until_it_reads("");
+  const absl::Status status = tcp.shutdown_write();
+  EXPECT_TRUE(status.ok()) << status.ToString();
+}
+
 class Tcp : public testing::Test, public io_parts::OnAReactor {
  protected:
   static SocketAddress address_of(const TcpListener& listener) { return *listener.local_address(); }

@@ -140,7 +140,9 @@ class IoStream {
   Write write(absl::string_view data) { return Write(source_, data); }
   WriteAll write_all(absl::string_view data) { return WriteAll(source_, data); }
 
-  // Tells the peer that nothing more comes. One may still read; a write fails from now on.
+  // Tells the peer that nothing more comes. One may still read; a write fails from now on. Where
+  // there is no connection any more, since the peer has reset it or both sides have ended, there is
+  // nobody to tell, and that is OK.
   absl::Status shutdown_write() { return shut_down(source_); }
 
   // One half for a task that reads, and one for a task that writes.
@@ -155,7 +157,7 @@ class IoStream {
 
  private:
   static absl::Status shut_down(IoSource& source) {
-    if (sys::shutdown(source.fd(), SHUT_WR) == 0) return absl::OkStatus();
+    if (sys::shutdown(source.fd(), SHUT_WR) == 0 || errno == ENOTCONN) return absl::OkStatus();
     return source.error(errno, "shutdown");
   }
 
