@@ -113,6 +113,8 @@ class Kernel : public rt::sys::Calls {
   std::vector<int> read_fails, write_fails, accept_fails, receive_fails;
   int still_running = 0;            // So many calls of waitid(2) say that it runs.
   int so_error = -1;                // What SO_ERROR says; -1: what the kernel says.
+  int pidfd_open_fails = 0;         // The error of every call; 0: the kernel is asked.
+  int epoll_add_fails = 0;          // The same.
   bool interrupts_connect = false;  // After it has begun.
   std::function<void()> on_read;    // Called once, by a read that then finds nothing.
 
@@ -159,6 +161,10 @@ class Kernel : public rt::sys::Calls {
     info->si_pid = 0;
     return 0;
   }
+  int pidfd_open(pid_t process, unsigned flags) override {
+    if (pidfd_open_fails != 0) return errno = pidfd_open_fails, -1;
+    return Calls::pidfd_open(process, flags);
+  }
   int listen(int fd, int backlog) override {
     listener = fd;
     return Calls::listen(fd, backlog);
@@ -171,7 +177,10 @@ class Kernel : public rt::sys::Calls {
     return -1;
   }
   int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* event) override {
-    if (operation == EPOLL_CTL_ADD) diary += "register ";
+    if (operation == EPOLL_CTL_ADD) {
+      diary += "register ";
+      if (epoll_add_fails != 0) return errno = epoll_add_fails, -1;
+    }
     return Calls::epoll_ctl(epoll_fd, operation, fd, event);
   }
   int getsockopt(int fd, int level, int name, void* value, socklen_t* length) override {

@@ -1,11 +1,16 @@
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -205,11 +210,15 @@ TEST_F(Unix, AFullQueueIsTriedAgain) {
 }
 
 // --- Signals -------------------------------------------------------------------------------------
-// The tests send signals to their own thread: one that is sent to the process might find a thread
-// of the test kit that does not block it.
 
 class Signal : public testing::Test, public io_parts::OnAReactor {
  protected:
+  static auto handler_of(int signal) {
+    struct sigaction now {};
+    ::sigaction(signal, nullptr, &now);
+    return now.sa_handler;
+  }
+
   Signals signals = *Signals::listen({SIGUSR1, SIGUSR2});
 };
 
@@ -217,14 +226,15 @@ TEST_F(Signal, WaitsForASignal) {
   Signals::Next next = signals.next();
   ASSERT_TRUE(task.poll(next).is_pending());
   turn();
-  ASSERT_EQ(task.wakes(), 0);
+  ASSERT_TRUE(task.poll(next).is_pending());
+  const int wakes = task.wakes();
   ::raise(SIGUSR2);
   turn();
-  EXPECT_EQ(task.wakes(), 1);
+  EXPECT_EQ(task.wakes(), wakes + 1);
   EXPECT_EQ(*finish_polled(next), SIGUSR2);
 }
 
-// Bug it is here for: one signal for each event.
+// Bug it is here for: one signal for each event; or the same one, again and again.
 TEST_F(Signal, OneForEachKindThatHasCome) {
   ::raise(SIGUSR2);
   ::raise(SIGUSR1);
@@ -239,6 +249,7 @@ TEST_F(Signal, OneForEachKindThatHasCome) {
 }
 
 TEST_F(Signal, ADroppedNextHasTakenNothing) {
+  turn();
   {
     Signals::Next next = signals.next();
     ASSERT_TRUE(task.poll(next).is_pending());
@@ -247,6 +258,88 @@ TEST_F(Signal, ADroppedNextHasTakenNothing) {
     EXPECT_EQ(task.wakes(), 1);
   }
   EXPECT_EQ(*finish(signals.next()), SIGUSR1);
+}
+
+// Bug it is here for: one look for all. Whoever looks first takes the signal from the others.
+TEST_F(Signal, EveryListenerHearsIt) {
+  absl::StatusOr<Signals> others = Signals::listen({SIGUSR1, SIGUSR1});
+  ASSERT_TRUE(others.ok()) << others.status().ToString();
+  ::raise(SIGUSR1);
+  EXPECT_EQ(*finish(signals.next()), SIGUSR1);
+  EXPECT_EQ(*finish(others->next()), SIGUSR1);
+  Signals::Next again = others->next();
+  EXPECT_TRUE(task.poll(again).is_pending()) << "It came once.";
+  Signals late = *Signals::listen({SIGUSR1});
+  Signals::Next next = late.next();
+  turn();
+  EXPECT_TRUE(task.poll(next).is_pending()) << "It came before anybody listened here.";
+}
+
+TEST_F(Signal, HearsOnlyWhatItListensTo) {
+  Signals others = *Signals::listen({SIGWINCH});
+  ::raise(SIGUSR1);
+  turn();
+  Signals::Next next = others.next();
+  EXPECT_TRUE(task.poll(next).is_pending());
+}
+
+// Bug it is here for: signals that are blocked in the thread that listens, and in those that it
+// starts from then on. A thread that was there before gets the signal in the old way, and it ends
+// the program.
+TEST_F(Signal, ASignalThatAnOlderThreadGetsIsHeardToo) {
+  sem_t end;
+  ASSERT_EQ(::sem_init(&end, 0, 0), 0);
+  bool was_interrupted = false;
+  std::thread older([&] { was_interrupted = ::sem_wait(&end) != 0; });
+  Signals later = *Signals::listen({SIGURG, SIGHUP});
+  step("the thread that was there before gets SIGHUP");
+  EXPECT_EQ(::pthread_kill(older.native_handle(), SIGHUP), 0);
+  EXPECT_EQ(*finish(later.next()), SIGHUP);
+  EXPECT_EQ(::sem_post(&end), 0);
+  older.join();
+  EXPECT_FALSE(was_interrupted) << "SA_RESTART: nobody else is to notice it.";
+}
+
+TEST_F(Signal, AfterTheListenersHaveGoneTheSignalStillEndsNobody) {
+  { const Signals gone = std::move(signals); }
+  ::raise(SIGUSR1);
+  EXPECT_NE(handler_of(SIGUSR1), SIG_DFL);
+}
+
+// Bug it is here for: SIGKILL is taken without a word, and never comes.
+TEST_F(Signal, WhatNobodyCanListenToIsRefused) {
+  for (const int number : {SIGKILL, SIGSTOP, SIGSEGV, SIGILL, SIGFPE, 0, -1, 32, 65, 1'000'000}) {
+    const absl::StatusOr<Signals> refused = Signals::listen({SIGWINCH, number});
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument) << number;
+    EXPECT_NE(refused.status().message().find(absl::StrCat("signal ", number)),
+              absl::string_view::npos)
+        << refused.status().ToString();
+  }
+  EXPECT_FALSE(Signals::listen({}).ok()) << "It would wait for ever.";
+  EXPECT_EQ(handler_of(SIGWINCH), SIG_DFL) << "It stood beside one that was refused.";
+}
+
+// Bug it is here for: what is done before the step that fails.
+TEST_F(Signal, AListenThatFailsLeavesNothingBehind) {
+  const std::ptrdiff_t files = testkit::open_files();
+  sigset_t before, after;
+  ::pthread_sigmask(SIG_BLOCK, nullptr, &before);
+  {
+    Kernel kernel;
+    kernel.epoll_add_fails = ENOSPC;
+    EXPECT_FALSE(Signals::listen({SIGCONT}).ok());
+  }
+  ::pthread_sigmask(SIG_BLOCK, nullptr, &after);
+  EXPECT_EQ(sigismember(&before, SIGCONT), sigismember(&after, SIGCONT));
+  EXPECT_EQ(handler_of(SIGCONT), SIG_DFL);
+  EXPECT_EQ(testkit::open_files(), files);
+}
+
+TEST(SignalOutside, AListenOutsideOfARuntimeThrowsAndLeavesNothingBehind) {
+  EXPECT_THROW(Signals::listen({SIGCONT}).IgnoreError(), std::logic_error);
+  struct sigaction now {};
+  ::sigaction(SIGCONT, nullptr, &now);
+  EXPECT_EQ(now.sa_handler, SIG_DFL);
 }
 
 // --- Children ------------------------------------------------------------------------------------
@@ -269,8 +362,12 @@ TEST_F(Children, AProcessThatEndsByItselfHasACode) {
 
 // Bug it is here for: the code and the signal are one number in siginfo_t, and si_code says which.
 TEST_F(Children, AProcessThatASignalEndsHasASignal) {
-  const absl::StatusOr<Signals> signals = Signals::listen({SIGTERM});
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, &before);  // In this thread, and not in the child.
   absl::StatusOr<Child> child = Child::spawn({"sleep", "1000"});
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   Child::Wait wait = child->wait();
   ASSERT_TRUE(task.poll(wait).is_pending());
   turn();

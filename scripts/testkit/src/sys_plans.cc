@@ -23,7 +23,7 @@ namespace {
 
 bool makes_a_descriptor(Call call) {
   return call == Call::kAccept || call == Call::kSocket || call == Call::kEpollCreate ||
-         call == Call::kEventfd || call == Call::kSignalfd || call == Call::kPidfdOpen;
+         call == Call::kEventfd || call == Call::kPidfdOpen;
 }
 
 }  // namespace
@@ -195,8 +195,6 @@ const char* SysPlans::word(Call call) {
       return "eventfd";
     case Call::kEventfdWrite:
       return "eventfd_write";
-    case Call::kSignalfd:
-      return "signalfd";
     case Call::kPidfdOpen:
       return "pidfd_open";
     case Call::kWaitid:

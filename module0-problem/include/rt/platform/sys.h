@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -136,10 +135,6 @@ class Calls {
   virtual int eventfd(unsigned value, int flags) { return ::eventfd(value, flags); }
 
   virtual int eventfd_write(int fd, eventfd_t value) { return ::eventfd_write(fd, value); }
-
-  virtual int signalfd(int fd, const sigset_t* signals, int flags) {
-    return ::signalfd(fd, signals, flags);
-  }
 
   virtual int pidfd_open(pid_t process, unsigned flags) {
     return internal::pidfd_open(process, flags);
@@ -293,12 +288,6 @@ inline int eventfd_write(int fd, eventfd_t value) {
   if (Calls* const calls = internal::replaced()) [[unlikely]]
     return calls->eventfd_write(fd, value);
   return ::eventfd_write(fd, value);
-}
-
-inline int signalfd(int fd, const sigset_t* signals, int flags) {
-  if (Calls* const calls = internal::replaced()) [[unlikely]]
-    return calls->signalfd(fd, signals, flags);
-  return ::signalfd(fd, signals, flags);
 }
 
 inline int pidfd_open(pid_t process, unsigned flags) {

@@ -188,12 +188,6 @@ class SysScript final : public rt::sys::Calls {
                 plans_.fails(Call::kEventfdWrite, fd) ? -1 : Calls::eventfd_write(fd, value));
   }
 
-  int signalfd(int fd, const sigset_t* signals, int flags) override {
-    return done(Call::kSignalfd, fd,
-                plans_.fails(Call::kSignalfd, fd) ? -1 : Calls::signalfd(fd, signals, flags),
-                flags);
-  }
-
   int pidfd_open(pid_t process, unsigned flags) override {
     return done(Call::kPidfdOpen, kAny,
                 plans_.fails(Call::kPidfdOpen) ? -1 : Calls::pidfd_open(process, flags),

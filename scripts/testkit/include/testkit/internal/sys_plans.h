@@ -40,7 +40,6 @@ enum class Call {
   kEpollWait,
   kEventfd,
   kEventfdWrite,
-  kSignalfd,
   kPidfdOpen,
   kWaitid,
 };
