@@ -181,6 +181,17 @@ TEST_F(Unix, WhereNobodyListensItSaysWhere) {
                    absl::StrCat("socket for ", too_long, ": File name too long")));
 }
 
+// Bug it is here for: a path that is left over. The next bind finds its address in use.
+TEST_F(Unix, ABindThatFailsLeavesNoPath) {
+  {
+    Kernel kernel;
+    kernel.epoll_add_fails = ENOSPC;
+    EXPECT_FALSE(UnixListener::bind(path).ok());
+  }
+  const absl::StatusOr<UnixListener> again = UnixListener::bind(path);
+  EXPECT_TRUE(again.ok()) << again.status().ToString();
+}
+
 // Bug it is here for: EAGAIN of connect(2) taken for "under way", as EINPROGRESS is. No event
 // comes.
 TEST_F(Unix, AFullQueueIsTriedAgain) {
@@ -352,6 +363,12 @@ class Children : public testing::Test, public io_parts::OnAReactor {
   }
 };
 
+// Whether this process has a child, running or not waited for.
+bool has_a_child() {
+  siginfo_t info{};
+  return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 TEST_F(Children, AProcessThatEndsByItselfHasACode) {
   absl::StatusOr<Child> child = Child::spawn({"sh", "-c", "exit 7"});
   ASSERT_TRUE(child.ok()) << child.status().ToString();
@@ -374,6 +391,35 @@ TEST_F(Children, AProcessThatASignalEndsHasASignal) {
   ASSERT_TRUE(task.poll(wait).is_pending()) << "It sleeps.";
   ::kill(child->pid(), SIGTERM);
   EXPECT_TRUE(same(text_of(finish_polled(wait)), absl::StrCat("code 0, signal ", SIGTERM)));
+}
+
+// Bug it is here for: a process that runs on, of which nobody has the number.
+TEST_F(Children, ASpawnThatFailsLeavesNoProcess) {
+  ASSERT_FALSE(has_a_child()) << "This test needs to be alone.";
+  const std::ptrdiff_t files = testkit::open_files();
+  {
+    Kernel kernel;
+    kernel.pidfd_open_fails = EMFILE;
+    step("pidfd_open fails: no descriptors are left");
+    const absl::StatusOr<Child> child = Child::spawn({"sleep", "1000"});
+    EXPECT_EQ(child.status().code(), absl::StatusCode::kResourceExhausted)
+        << child.status().ToString();
+    EXPECT_FALSE(has_a_child());
+  }
+  {
+    Kernel kernel;
+    kernel.epoll_add_fails = ENOSPC;
+    step("the reactor cannot register it");
+    EXPECT_FALSE(Child::spawn({"sleep", "1000"}).ok());
+    EXPECT_FALSE(has_a_child());
+  }
+  EXPECT_EQ(testkit::open_files(), files);
+}
+
+TEST(ChildrenOutside, ASpawnOutsideOfARuntimeThrowsAndStartsNothing) {
+  ASSERT_FALSE(has_a_child()) << "This test needs to be alone.";
+  EXPECT_THROW(Child::spawn({"sleep", "1000"}).IgnoreError(), std::logic_error);
+  EXPECT_FALSE(has_a_child());
 }
 
 // Bug it is here for: readiness taken for a promise. waitid(2) with WNOHANG has no EAGAIN: it says

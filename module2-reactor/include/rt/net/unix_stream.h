@@ -9,7 +9,7 @@
 // Invariants
 //   1. The path is made by bind(), and stays when the listener goes: whoever removes it decides.
 //      A path that is there already, also one of a listener that is gone, is "Address already in
-//      use".
+//      use". A bind() that fails leaves no path behind.
 //   2. A connect to a listener whose queue is full tries again every Backoff::kPause. Such a socket
 //      says EAGAIN, goes on with nothing by itself, and no event will come.
 //   3. Every error names its call and its path.
@@ -19,6 +19,7 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -27,6 +28,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -141,11 +143,13 @@ class UnixListener : public IoListener {
     if (sys::bind(socket->fd.get(), socket->data(), sizeof socket->address) != 0) {
       return io_error(errno, absl::StrCat("bind ", path));
     }
+    absl::Cleanup remove = [&socket] { ::unlink(socket->address.sun_path); };
     if (sys::listen(socket->fd.get(), kBacklog) != 0) {
       return io_error(errno, absl::StrCat("listen ", path));
     }
     absl::StatusOr<IoSource> source = IoSource::open(std::move(socket->fd), std::string(path));
     if (!source.ok()) return std::move(source).status();
+    std::move(remove).Cancel();
     return UnixListener(*std::move(source));
   }
 

@@ -11,6 +11,7 @@
 //   2. A wait that is dropped has taken nothing.
 //   3. A Child that goes lets its process run on. One that ends with nobody waiting stays a zombie
 //      until this process ends.
+//   4. A spawn() that fails or throws leaves no process behind: neither running nor as a zombie.
 //
 // The idea is Tokio's process module.
 #pragma once
@@ -26,9 +27,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "rt/driver/driver_handle.h"
 #include "rt/driver/io_error.h"
 #include "rt/driver/io_operation.h"
 #include "rt/driver/io_source.h"
@@ -81,9 +84,12 @@ class Child {
   };
 
   // Starts a program, found as a shell finds it: its name and its arguments. It has this process's
-  // input, output and environment, and no signal blocked, whatever this thread has (see Signals).
+  // input, output and environment, and no signal blocked, whatever this thread has. Fails as
+  // posix_spawn(3), pidfd_open(2) and Reactor::add do; throws std::logic_error outside of a
+  // runtime.
   static absl::StatusOr<Child> spawn(std::vector<std::string> words) {
     if (words.empty()) return absl::InvalidArgumentError("spawn: no program is named");
+    current_reactor("a child process");  // Throws where there is none: before anything is started.
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -97,7 +103,10 @@ class Child {
     const int error = ::posix_spawnp(&pid, argv[0], nullptr, &attributes, argv.data(), ::environ);
     ::posix_spawnattr_destroy(&attributes);
     if (error != 0) return io_error(error, absl::StrCat("spawn ", words[0]));
-    return of(pid);
+    absl::Cleanup end = [pid] { kill_and_reap(pid); };
+    absl::StatusOr<Child> child = of(pid);
+    if (child.ok()) std::move(end).Cancel();
+    return child;
   }
 
   // A child of this process that has been started already, and not waited for.
@@ -117,6 +126,14 @@ class Child {
 
  private:
   Child(IoSource source, pid_t pid) noexcept : source_(std::move(source)), pid_(pid) {}
+
+  // Of a process of which nobody else knows. Takes as long as the kernel takes to end it.
+  static void kill_and_reap(pid_t pid) noexcept {
+    ::kill(pid, SIGKILL);
+    siginfo_t info{};
+    while (sys::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
+    }
+  }
 
   IoSource source_;
   pid_t pid_;
