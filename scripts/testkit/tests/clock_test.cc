@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include "absl/time/time.h"
@@ -55,6 +58,63 @@ TEST(Clock, IsLeftWhereItStandsIfItIsPausedAlready) {
   clock::pause();
   EXPECT_EQ(clock::now(), later);
   EXPECT_FALSE(clock::auto_advances());
+}
+
+// Bug it is here for: a resume() that moves the clock back by all that has passed since the last.
+TEST(Clock, AResumeOfARunningClockChangesNothing) {
+  const rt::Instant before = clock::now();
+  clock::pause();
+  clock::advance(absl::Hours(1));
+  clock::resume();
+  while (clock::now() < before + absl::Hours(1) + absl::Milliseconds(5)) std::this_thread::yield();
+  const rt::Instant later = clock::now();
+  clock::resume();
+  EXPECT_GE(clock::now(), later);
+}
+
+TEST(Clock, DoesNotAdvanceWhileItRuns) {
+  const rt::Instant before = clock::now();
+  EXPECT_THROW(clock::advance(absl::Hours(1000)), std::logic_error);
+  EXPECT_LT(clock::now(), before + absl::Hours(1000));
+  clock::auto_advance(absl::Hours(1000));
+  EXPECT_LT(clock::now(), before + absl::Hours(1000));
+}
+
+TEST(Clock, DoesNotGoBack) {
+  const testkit::PausedClock paused;
+  const rt::Instant before = clock::now();
+  EXPECT_THROW(clock::advance(-absl::Nanoseconds(1)), std::invalid_argument);
+  EXPECT_THROW(clock::advance(-absl::InfiniteDuration()), std::invalid_argument);
+  EXPECT_EQ(clock::now(), before);
+}
+
+// Bug it is here for: nanoseconds that wrap, and the clock is in the past. It ends the program's
+// time, so it has a process of its own.
+TEST(ClockDeathTest, StopsAtItsEnd) {
+  const auto to_the_end = [] {
+    clock::pause();
+    rt::Instant before = clock::now();
+    const auto goes_on = [&before] {
+      if (clock::now() < before) std::_Exit(1);
+      before = clock::now();
+    };
+    for (const absl::Duration by : {absl::Hours(24 * 365 * 200), absl::Hours(24 * 365 * 200),
+                                    absl::InfiniteDuration(), absl::Nanoseconds(1)}) {
+      clock::advance(by);
+      goes_on();
+    }
+    clock::resume();
+    for (int i = 0; i < 3; ++i) {
+      const auto later = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+      while (std::chrono::steady_clock::now() < later) std::this_thread::yield();
+      goes_on();
+      clock::pause();
+      goes_on();
+      clock::resume();
+    }
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(to_the_end(), testing::ExitedWithCode(0), "");
 }
 
 TEST(ClockWatch, IsCalledAfterEachAdvanceAndResume) {

@@ -4,11 +4,15 @@
 // Thread safety: all functions may be called by any thread.
 //
 // Invariants
-//   1. now() never goes backwards.
+//   1. now() never goes backwards. What pause() and resume() do in between changes nothing about
+//   it.
 //   2. While paused, now() changes only by advance(), and a timed wait ends only by its predicate
 //      or by an advance() that reaches its deadline. advance() is never missed by a wait.
-//   3. The clock calls advance() never by itself. Whoever sleeps for a runtime does, if the clock
-//      auto_advances() and nobody can go on.
+//   3. The clock never advances by itself. Whoever sleeps for a runtime calls auto_advance(), if
+//   the
+//      clock auto_advances() and nobody can go on.
+//   4. The clock ends 292 years after its origin. An advance() beyond stops there, and a deadline
+//      beyond never comes.
 //
 // The ideas of a clock that pauses, and that goes on to the next deadline when all wait for one,
 // are Tokio's (tokio::time::pause).
@@ -21,6 +25,7 @@
 #include <cstdint>
 #include <limits>
 #include <list>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -86,6 +91,7 @@ struct State {
   sync::Atomic<bool> paused{false};
   sync::Atomic<std::int64_t> paused_at_ns{0};
   sync::Atomic<std::int64_t> offset_ns{0};  // What pauses have put between us and the system.
+  sync::Atomic<std::uint64_t> changes{0};   // How often pause() and resume() have begun.
   sync::Atomic<bool> auto_advance{false};
   sync::Mutex mutex;
   std::list<Sleeper> sleepers;                     // Guarded by `mutex`.
@@ -94,14 +100,32 @@ struct State {
 
 inline State& state() noexcept { return sync::Global<State, State>::get(); }
 
-inline std::int64_t running_ns() noexcept {
-  const auto since = sync::SteadyClock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(since).count() +
-         state().offset_ns.load();
+// The last time there is: a whole tick, and one less than would fit, so that it can be rounded up.
+inline constexpr std::int64_t kLastNs =
+    (std::numeric_limits<std::int64_t>::max() / kTickNs - 1) * kTickNs;
+
+// a + b, or the last time there is if that is earlier. REQUIRES: a and b are not both less than 0.
+inline std::int64_t add_ns(std::int64_t a, std::int64_t b) noexcept {
+  std::int64_t sum;
+  return __builtin_add_overflow(a, b, &sum) ? kLastNs : std::min(sum, kLastNs);
 }
 
+inline std::int64_t steady_ns() noexcept {
+  const auto since = sync::SteadyClock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(since).count();
+}
+
+inline std::int64_t running_ns() noexcept { return add_ns(steady_ns(), state().offset_ns.load()); }
+
 inline std::int64_t now_ns() noexcept {
-  return state().paused.load() ? state().paused_at_ns.load() : running_ns();
+  State& s = state();
+  for (;;) {
+    const std::uint64_t changes = s.changes.load();
+    if (s.paused.load()) return s.paused_at_ns.load();
+    const std::int64_t running = running_ns();
+    // Else a pause() that has begun meanwhile may stop the clock at an earlier time.
+    if (s.changes.load() == changes) return running;
+  }
 }
 
 // Wakes every sleeper to look at the clock again. Taking the sleeper's mutex first closes the gap
@@ -112,6 +136,13 @@ inline void wake_sleepers() {
     sleeper.condvar->notify_all();
   }
   for (absl::AnyInvocable<void()>* watch : state().watches) (*watch)();
+}
+
+// Call with state().mutex held, while the clock is paused.
+inline void advance_paused(absl::Duration by) {
+  State& s = state();
+  s.paused_at_ns.store(add_ns(s.paused_at_ns.load(), absl::ToInt64Nanoseconds(by)));
+  wake_sleepers();
 }
 
 }  // namespace detail
@@ -126,6 +157,7 @@ inline void pause() {
   sync::Lock guard(s.mutex);
   s.auto_advance.store(false);
   if (s.paused.load()) return;
+  s.changes.fetch_add(1);  // Before the clock is read: what now() gives out was read earlier.
   // So a timer that is set for an hour is due after an advance() by an hour, and not a part of a
   // tick later.
   s.paused_at_ns.store((detail::running_ns() + kTickNs - 1) / kTickNs * kTickNs);
@@ -139,19 +171,36 @@ inline bool is_paused() noexcept { return detail::state().paused.load(); }
 inline void set_auto_advance(bool on) noexcept { detail::state().auto_advance.store(on); }
 inline bool auto_advances() noexcept { return is_paused() && detail::state().auto_advance.load(); }
 
-// Moves a paused clock forward and wakes the threads whose deadline that reaches.
+// Moves a paused clock forward and wakes the threads whose deadline that reaches. Throws
+// std::logic_error if the clock runs: who advances it believes that it stands. Throws
+// std::invalid_argument if `by` is less than zero.
 inline void advance(absl::Duration by) {
-  detail::State& s = detail::state();
-  sync::Lock guard(s.mutex);
-  s.paused_at_ns.fetch_add(absl::ToInt64Nanoseconds(by));
-  detail::wake_sleepers();
+  if (by < absl::ZeroDuration()) {
+    throw std::invalid_argument("clock::advance by " + absl::FormatDuration(by) +
+                                ": the clock does not go back");
+  }
+  sync::Lock guard(detail::state().mutex);
+  if (!is_paused()) {
+    throw std::logic_error("clock::advance: the clock runs; call clock::pause() first");
+  }
+  detail::advance_paused(by);
 }
 
-// Lets a paused clock run on from where it stands.
+// What a runtime in which nobody can go on does with a clock that auto_advances(): advances it.
+// Does nothing if another thread has resumed the clock meanwhile. REQUIRES: `by` is not less than
+// zero.
+inline void auto_advance(absl::Duration by) {
+  sync::Lock guard(detail::state().mutex);
+  if (auto_advances()) detail::advance_paused(by);
+}
+
+// Lets a paused clock run on from where it stands. One that runs is left alone.
 inline void resume() {
   detail::State& s = detail::state();
   sync::Lock guard(s.mutex);
-  s.offset_ns.fetch_add(s.paused_at_ns.load() - detail::running_ns());
+  if (!s.paused.load()) return;
+  s.changes.fetch_add(1);
+  s.offset_ns.store(s.paused_at_ns.load() - detail::steady_ns());  // Neither is less than zero.
   s.auto_advance.store(false);
   s.paused.store(false);
   detail::wake_sleepers();

@@ -205,7 +205,7 @@ class Driver final : public Park {
       absl::Status turned = handle_.reactor->turn(absl::ZeroDuration());
       if (!turned.ok() || !shared_->asleep()) return turned;  // Somebody can go on.
       if (left != absl::InfiniteDuration()) {
-        clock::advance(left);
+        clock::auto_advance(left);
         return turned;
       }
     }
