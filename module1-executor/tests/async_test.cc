@@ -37,6 +37,14 @@ Async<int> logs_and_returns(Log& log, int value) {
   co_return value;
 }
 
+// g++ says nothing about it, and clang warns.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wreturn-type"
+Async<std::unique_ptr<int>> forgets_one_co_return(bool yes, Token) {
+  if (yes) co_return std::make_unique<int>(7);
+}
+#pragma GCC diagnostic pop
+
 // Bug it is here for: a coroutine that starts when it is called.
 TEST(Async, DoesNothingUntilPolled) {
   Log log;
@@ -55,6 +63,21 @@ TEST(Async, PolledAfterReadyThrows) {
   EXPECT_THAT(poll(task, async), "ready with 7");
   EXPECT_THROW((void)task.poll(async), std::logic_error);
   EXPECT_THAT(log, "ran");
+}
+
+// Bug it is here for: an output that nobody has made.
+TEST(Async, RunningOffTheEndWithoutACoReturnThrows) {
+  LifeCounter life("frame");
+  TestTask task;
+  Async<std::unique_ptr<int>> async = forgets_one_co_return(false, life.token());
+  EXPECT_THROW((void)task.poll(async), std::logic_error);
+  EXPECT_EQ(life.live(), 0) << "its frame is gone, as after any other throw";
+  const auto awaits = [](Token token) -> Async<int> {
+    co_return *co_await forgets_one_co_return(false, std::move(token));
+  };
+  Async<int> parent = awaits(life.token());
+  EXPECT_THROW((void)task.poll(parent), std::logic_error);
+  EXPECT_EQ(life.live(), 0);
 }
 
 Async<> throws_from_void(Token) {

@@ -41,6 +41,8 @@
 //      inner frame before the one that awaits it.
 //   3. An Async does not move after its first poll: its frames point to the stack inside it.
 //   4. When poll() returns ready, or throws, the frame is gone, with its parameters and locals.
+//   5. A coroutine with an output that runs off its end without a co_return throws std::logic_error
+//      there, as if its body had. (Promise::take_output does. Compilers warn at most.)
 //
 // Write it in this order; the tests are in the same one.
 //   1. A frame that awaits nothing: Async::poll with one resume(), FinalAwaiter,
@@ -146,7 +148,12 @@ class Promise final : public FrameBase {
   requires std::constructible_from<T, U>
   void return_value(U&& value) { output.emplace(std::forward<U>(value)); }
 
-  T take_output() { return std::move(*output); }
+  T take_output() {
+    if (!output.has_value()) {
+      throw std::logic_error("Async: the coroutine has run off its end without a co_return");
+    }
+    return std::move(*output);
+  }
 
   std::optional<T> output;
 };
