@@ -89,7 +89,7 @@ class Kernel final : public rt::sys::Calls {
   void during_sleep(std::function<void()> what) { plans_.push_back(std::move(what)); }
   // What happens in the next epoll_wait of no time.
   void during_look(std::function<void()> what) { look_ = std::move(what); }
-  // The next epoll_wait fails.
+  // The next epoll_wait fails: at its end, if it sleeps.
   void refuse(int error) { error_ = error; }
 
   int waits() const { return waits_; }    // How many epoll_wait.
@@ -101,6 +101,7 @@ class Kernel final : public rt::sys::Calls {
     if (++waits_ > 10'000) throw std::logic_error("epoll_wait again and again");
     step("epoll_wait, timeout " + std::to_string(timeout));
     if (error_ != 0) {
+      if (timeout != 0 && next_ < plans_.size()) plans_[next_++]();
       errno = std::exchange(error_, 0);
       return -1;
     }
@@ -246,17 +247,52 @@ TEST_F(DriverTest, AThreadThatWakesTasksInItsParkDoesNotInterruptItself) {
   }
 }
 
-// Bug it is here for: an executor that has read nothing but the state since the sleep began sleeps
-// again.
+// The same for those whose time has come.
+TEST_F(DriverTest, AThreadWhoseTimersWakeTasksInItsParkDoesNotInterruptItself) {
+  PausedClock clock;
+  TestTask task;
+  task.on_wake([this] { unpark(); });
+  for (int i = 1; i <= 2; ++i) {
+    Nap timer(Seconds(1));
+    ASSERT_THAT(task.poll(timer), IsPending());
+    kernel.during_sleep([&] { on_another_thread([&] { clock.advance(Seconds(1) + kTick); }); });
+    park();
+    EXPECT_EQ(kernel.sleeps(), i) << "an unpark during the park kept the next one from sleeping";
+    EXPECT_EQ(kernel.interrupts(), i) << "once for each sleep, by whoever moved the clock";
+    EXPECT_EQ(task.wakes(), i);
+  }
+}
+
+// Bug it is here for: a park that will not sleep says that it does. The unpark then is a system
+// call, and ends the next sleep as well.
+TEST_F(DriverTest, AParkThatDoesNotSleepIsNotInterrupted) {
+  unpark();
+  kernel.during_look([this] { unpark_by_another_thread(); });
+  park();
+  kernel.during_look([this] { unpark_by_another_thread(); });
+  park_timeout(absl::ZeroDuration());
+  EXPECT_EQ(kernel.sleeps(), 0);
+  EXPECT_EQ(kernel.interrupts(), 0) << "nobody slept";
+}
+
+// Bug it is here for: a thread that has looked once more before it sleeps, and then sleeps whatever
+// has happened meanwhile. Whether it looks is its own affair.
 TEST_F(DriverTest, AnUnparkWhileThePlanIsMadeIsNotLost) {
   PausedClock clock;
   rt::clock::set_auto_advance(true);
   Socket socket(*driver);
   TestTask task;
   ASSERT_THAT(task.poll(socket), IsPending());
-  kernel.during_look([this] { unpark_by_another_thread(); });
+  bool is_unparked = false;
+  kernel.during_look([&] {
+    unpark_by_another_thread();
+    is_unparked = true;
+  });
+  kernel.during_sleep([&] {
+    EXPECT_FALSE(is_unparked) << "the thread sleeps, although it was unparked in its look";
+    unpark_by_another_thread();
+  });
   park();
-  EXPECT_EQ(kernel.sleeps(), 0) << "slept although it was unparked";
 }
 
 // --- Time ----------------------------------------------------------------------------------------
@@ -528,6 +564,51 @@ TEST_F(DriverTest, ItsEndTellsAllWhoWait) {
   EXPECT_THROW((void)late.poll(other), rt::Cancelled);
   const auto [fd, peer] = testkit::socket_pair(SOCK_NONBLOCK);
   EXPECT_FALSE(rt::Reactor::add(handle.reactor, fd.get()).ok());
+}
+
+// Bug it is here for: whoever waits for a time is forgotten, because the kernel has something to
+// say of a descriptor.
+TEST_F(DriverTest, TimersFireAlsoWhenTheWaitFails) {
+  PausedClock clock;
+  const auto fails = [&](int error, bool sleeps, const std::function<void()>& turns) {
+    park_timeout(absl::ZeroDuration());  // Uses up the unpark of the last advance().
+    TestTask task;
+    Nap timer(Seconds(1));
+    ASSERT_THAT(task.poll(timer), IsPending());
+    const auto time_passes = [&] { clock.advance(Seconds(1) + kTick); };
+    if (sleeps) {
+      kernel.during_sleep([&] { on_another_thread(time_passes); });
+    } else {
+      time_passes();
+    }
+    kernel.refuse(error);
+    try {
+      turns();
+    } catch (const std::runtime_error&) {
+      step("it throws");
+    }
+    EXPECT_EQ(task.wakes(), 1) << "its time has come";
+  };
+  for (const int error : {EBADF, EINVAL}) {
+    fails(error, true, [this] { park(); });
+    fails(error, false, [this] { park(); });
+    fails(error, false, [this] { park_timeout(absl::ZeroDuration()); });
+    fails(error, false, [this] { look(); });
+  }
+}
+
+// Bug it is here for: "this sleep is planned" is not taken back when the sleep has failed.
+TEST_F(DriverTest, AWaitThatFailsLeavesNoPlanBehind) {
+  PausedClock clock;
+  TestTask task;
+  Nap hour(Hours(1)), second(Seconds(1));
+  ASSERT_THAT(task.poll(hour), IsPending());
+  kernel.refuse(EBADF);
+  EXPECT_THROW(park(), std::runtime_error);
+  ASSERT_THAT(task.poll(second), IsPending());
+  kernel.during_sleep([this] { unpark_by_another_thread(); });
+  park();
+  EXPECT_EQ(kernel.sleeps(), 1) << "a timer of its own kept the thread from sleeping";
 }
 
 // Bug it is here for: a failure that leaves the driver "asleep". Then each unpark is a system call.

@@ -110,7 +110,7 @@ class Kernel : public rt::sys::Calls {
   ~Kernel() override { rt::sys::replace(before_); }
 
   // The errors of the next calls; after them the kernel is asked.
-  std::vector<int> read_fails, write_fails, accept_fails, receive_fails;
+  std::vector<int> read_fails, write_fails, accept_fails, receive_fails, connect_fails;
   int still_running = 0;            // So many calls of waitid(2) say that it runs.
   int so_error = -1;                // What SO_ERROR says; -1: what the kernel says.
   int pidfd_open_fails = 0;         // The error of every call; 0: the kernel is asked.
@@ -118,8 +118,7 @@ class Kernel : public rt::sys::Calls {
   bool interrupts_connect = false;  // After it has begun.
   std::function<void()> on_read;    // Called once, by a read that then finds nothing.
 
-  int reads = 0, writes = 0, accepts = 0, receives = 0;
-  int accept_flags = 0;
+  int reads = 0, writes = 0, accepts = 0, receives = 0, connects = 0;
   std::set<int> accepted;                // Those that are open.
   std::size_t most_accepted = SIZE_MAX;  // More is EMFILE.
   int listener = -1;                     // The last that began to listen.
@@ -136,7 +135,6 @@ class Kernel : public rt::sys::Calls {
     return fails(write_fails, ++writes) ? -1 : Calls::write(fd, data, size);
   }
   int accept4(int fd, sockaddr* address, socklen_t* length, int flags) override {
-    accept_flags = flags;
     if (fails(accept_fails, ++accepts)) return -1;
     if (accepted.size() >= most_accepted) {
       errno = EMFILE;
@@ -171,6 +169,7 @@ class Kernel : public rt::sys::Calls {
   }
   int connect(int fd, const sockaddr* address, socklen_t length) override {
     diary += "connect ";
+    if (fails(connect_fails, ++connects)) return -1;
     const int result = Calls::connect(fd, address, length);
     if (!interrupts_connect) return result;
     errno = EINTR;

@@ -99,6 +99,17 @@ TEST_F(Udp, WhatDoesNotFitIsLostAndThatIsSaid) {
   EXPECT_TRUE(same(receive(4), "next")) << "It fits to its last byte, and is not cut.";
 }
 
+// Bug it is here for: a receive into nothing that is ready at once, as a read of a stream is. It
+// says that there was a datagram.
+TEST_F(Udp, WithoutRoomADatagramIsTakenAndCut) {
+  UdpSocket::ReceiveFrom receive_from = b.receive_from({});
+  ASSERT_TRUE(task.poll(receive_from).is_pending()) << "Nobody has sent anything.";
+  send("lost");
+  EXPECT_TRUE(same(text_of(finish_polled(receive_from)), " (cut)"));
+  send("next");
+  EXPECT_TRUE(same(receive(), "next"));
+}
+
 // Bug it is here for: an empty datagram taken for the end, or for nothing.
 TEST_F(Udp, AnEmptyDatagramIsADatagram) {
   send("");
@@ -218,6 +229,25 @@ TEST_F(Unix, AFullQueueIsTriedAgain) {
   rt::Poll<absl::StatusOr<UnixStream>> result = task.poll(connect);
   ASSERT_TRUE(result.is_ready()) << "There is room now.";
   EXPECT_TRUE(same(error_of(result.value()), "no error"));
+}
+
+// Bug it is here for: EINTR taken for the answer. This connect does not go on by itself.
+TEST_F(Unix, AnInterruptedConnectIsMadeAgain) {
+  absl::StatusOr<UnixListener> listener = UnixListener::bind(path);
+  ASSERT_TRUE(listener.ok()) << listener.status().ToString();
+  Kernel kernel;
+  kernel.connect_fails = {EINTR, EINTR};
+  EXPECT_TRUE(same(error_of(finish(UnixStream::connect(path))), "no error"));
+}
+
+TEST_F(Unix, AnAcceptThatFailsNamesThePath) {
+  absl::StatusOr<UnixListener> listener = UnixListener::bind(path);
+  ASSERT_TRUE(listener.ok()) << listener.status().ToString();
+  Kernel kernel;
+  kernel.accept_fails = {EINVAL};
+  const absl::StatusOr<UnixStream> client = finish(UnixStream::connect(path));
+  EXPECT_TRUE(same(error_of(finish(listener->accept())),
+                   absl::StrCat("accept ", path, ": Invalid argument")));
 }
 
 // --- Signals -------------------------------------------------------------------------------------

@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -86,6 +89,24 @@ class Poller : public testing::Test {
   std::string text_;  // What the last wait() returned.
 };
 
+// Stands in front of the kernel: something happens once epoll_wait has its answer.
+class AfterTheWait final : public rt::sys::Calls {
+ public:
+  explicit AfterTheWait(std::function<void()> what)
+      : before_(rt::sys::replace(this)), what_(std::move(what)) {}
+  ~AfterTheWait() override { rt::sys::replace(before_); }
+
+  int epoll_wait(int epoll, epoll_event* events, int size, int timeout) override {
+    const int count = Calls::epoll_wait(epoll, events, size, timeout);
+    if (what_) std::exchange(what_, nullptr)();
+    return count;
+  }
+
+ private:
+  rt::sys::Calls* const before_;
+  std::function<void()> what_;
+};
+
 struct Pipe {
   Pipe() {
     int fds[2];
@@ -123,6 +144,31 @@ TEST_F(Poller, ReportsAnEdgeOnce) {
   EXPECT_STREQ(wait(), "") << "four bytes are left, and none is new";
   testkit::send_all(peer_, "more");
   EXPECT_STREQ(wait(), "7/1: readable|writable") << "something new has come";
+}
+
+// Bug it is here for: a list that is shorter than what the kernel has handed out. Each of those
+// edges is reported once: whoever passes one over has lost it.
+TEST_F(Poller, EveryEdgeOfACrowdIsReportedOnce) {
+  constexpr std::size_t kCrowd = 600;
+  script_.limit(10 * kCrowd);
+  Pipe pipe;
+  std::vector<Fd> crowd;
+  for (std::size_t i = 0; i < kCrowd; ++i) {
+    crowd.emplace_back(::fcntl(pipe.out.get(), F_DUPFD_CLOEXEC, 0));
+    ASSERT_TRUE(
+        is_ok(poller_.add(crowd.back().get(), Token(static_cast<std::uint32_t>(100 + i), 1))));
+  }
+  EXPECT_STREQ(wait(), "");
+  testkit::step("a byte comes, and all of them have become readable");
+  ASSERT_EQ(::write(pipe.in.get(), "x", 1), 1);
+  std::vector<int> reports(kCrowd);
+  for (;;) {
+    const absl::StatusOr<absl::Span<const Event>> events = poller_.wait(ZeroDuration());
+    ASSERT_TRUE(events.ok()) << events.status();
+    if (events->empty()) break;
+    for (const Event& event : *events) ++reports.at(event.token.index - 100);
+  }
+  EXPECT_EQ(std::count(reports.begin(), reports.end(), 1), kCrowd);
 }
 
 // Bug it is here for: EPOLLRDHUP not asked for, or not understood.
@@ -256,10 +302,34 @@ TEST_F(Poller, EachInterruptCounts) {
   }
 }
 
+// Bug it is here for: the loop over the events ends at the interrupt, and the edges behind it are
+// lost; or those in front of it are.
 TEST_F(Poller, AnInterruptAndAnEventComeTogether) {
-  testkit::send_all(peer_, "hello");
+  for (const bool is_first : {true, false}) {
+    if (is_first) poller_.interrupt();
+    testkit::send_all(peer_, "hello");
+    if (!is_first) poller_.interrupt();
+    // A wait may report fewer events than there are. What is left comes in the next.
+    if (*wait(InfiniteDuration()) == '\0') wait();
+    EXPECT_STREQ(text_.c_str(), "7/1: readable|writable")
+        << "the interrupt came " << (is_first ? "before" : "after") << " the bytes";
+    wait();
+  }
+}
+
+// Bug it is here for: a note that an interrupt is under way already, and which the end of the wait
+// takes back.
+TEST_F(Poller, AnInterruptWhileEventsAreTakenEndsTheNextWait) {
   poller_.interrupt();
-  EXPECT_STREQ(wait(InfiniteDuration()), "7/1: readable|writable");
+  {
+    AfterTheWait kernel([this] {
+      testkit::step("epoll_wait has its answer; then: interrupt()");
+      poller_.interrupt();
+    });
+    EXPECT_STREQ(wait(InfiniteDuration()), "");
+  }
+  EXPECT_STREQ(wait(), "");
+  EXPECT_EQ(reported(), 1) << "the second interrupt came too late for the first wait";
 }
 
 // --- How long ------------------------------------------------------------------------------------
@@ -293,8 +363,9 @@ TEST_F(Poller, KnowsTimeoutsOfEverySize) {
   EXPECT_EQ(asked(-absl::Seconds(5)), 0) << "the time is over already";
   EXPECT_EQ(asked(-InfiniteDuration()), 0) << "the time is over already";
   EXPECT_EQ(asked(InfiniteDuration()), -1) << "-1 is for ever";
-  for (const int days : {30, 60, 365 * 100}) {
-    EXPECT_GT(asked(absl::Hours(24 * days)), 1'000'000'000)
+  EXPECT_EQ(asked(Milliseconds(INT_MAX)), INT_MAX);
+  for (const int days : {25, 30, 60, 365 * 100}) {
+    EXPECT_EQ(asked(absl::Hours(24 * days)), INT_MAX)
         << days << " days are more milliseconds than an int holds; wait as long as it can say";
   }
 }
@@ -311,25 +382,27 @@ TEST_F(Poller, ASignalIsNoErrorAndNoEvent) {
 }
 
 TEST_F(Poller, AWaitThatFailsSaysSo) {
-  script_.on_epoll_wait().fails(EBADF);
-  EXPECT_TRUE(has(wait(), "epoll_wait: Bad file descriptor"));
+  for (const int error : {EBADF, EINVAL, EFAULT}) {
+    script_.on_epoll_wait().fails(error);
+    EXPECT_TRUE(has(wait(), "epoll_wait"));
+  }
 }
 
 TEST_F(Poller, AnAddThatFailsSaysWhich) {
   script_.on(Call::kEpollCtl, peer_.get()).fails(ENOSPC);
   const absl::Status status = poller_.add(peer_.get(), Token(8, 1));
+  EXPECT_FALSE(status.ok());
   EXPECT_TRUE(has(status.message(), "epoll_ctl"));
-  EXPECT_TRUE(has(status.message(), absl::StrCat("fd ", peer_.get())));
-  EXPECT_TRUE(has(status.message(), "No space left on device"));
-  EXPECT_TRUE(absl::IsAlreadyExists(poller_.add(fd_.get(), Token(8, 1))))
-      << "EEXIST: it is registered already";
+  EXPECT_TRUE(has(status.message(), absl::StrCat(peer_.get())));
+  EXPECT_FALSE(poller_.add(fd_.get(), Token(8, 1)).ok()) << "EEXIST: it is registered already";
   EXPECT_STREQ(wait(), "");
 }
 
 TEST_F(Poller, ARemoveThatFailsSaysWhich) {
   const absl::Status status = poller_.remove(peer_.get());
-  EXPECT_TRUE(has(status.message(), "epoll_ctl")) << "ENOENT: it was never added";
-  EXPECT_TRUE(has(status.message(), absl::StrCat("fd ", peer_.get())));
+  EXPECT_FALSE(status.ok()) << "ENOENT: it was never added";
+  EXPECT_TRUE(has(status.message(), "epoll_ctl"));
+  EXPECT_TRUE(has(status.message(), absl::StrCat(peer_.get())));
 }
 
 // Bug it is here for: what was opened first stays open when the second cannot be had.
@@ -342,8 +415,8 @@ TEST(PollerCreate, FailsWithoutLeavingAnythingOpen) {
     testkit::SysScript script;
     script.on(call).fails(EMFILE);
     const absl::Status status = rt::Poller::create().status();
+    EXPECT_FALSE(status.ok());
     EXPECT_TRUE(has(status.message(), name));
-    EXPECT_TRUE(has(status.message(), "Too many open files"));
     EXPECT_EQ(testkit::open_files(), before) << name << " has failed";
   }
 }

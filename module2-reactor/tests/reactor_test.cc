@@ -1,9 +1,14 @@
 #include "rt/driver/reactor.h"
 
 #include <fcntl.h>
+#include <malloc.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,12 +17,40 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "testkit/sockets.h"
 #include "testkit/sys_script.h"
 #include "testkit/testkit.h"
+
+// clang's ThreadSanitizer has an operator new of its own, which nothing can take the place of.
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define REACTOR_TEST_COUNTS_NOTHING
+#endif
+#endif
+
+#ifndef REACTOR_TEST_COUNTS_NOTHING
+namespace {
+
+std::atomic<std::size_t> bytes_in_use = 0;
+
+void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
+  void* const memory =
+      alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__
+          ? std::malloc(size)
+          : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (memory != nullptr) bytes_in_use += ::malloc_usable_size(memory);
+  return memory;
+}
+void replaced_delete(void* memory) noexcept {
+  bytes_in_use -= ::malloc_usable_size(memory);
+  std::free(memory);
+}
+
+}  // namespace
+
+#include "testkit/internal/replaced_new.h"
+#endif
 
 namespace {
 
@@ -37,11 +70,6 @@ constexpr Direction kWrite = Direction::kWrite;
 
 testing::AssertionResult is_ok(const absl::Status& status) {
   return status.ok() ? testing::AssertionSuccess() : testing::AssertionFailure() << status;
-}
-
-testing::AssertionResult has(absl::string_view text, absl::string_view part) {
-  if (absl::StrContains(text, part)) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "\"" << part << "\" is not in \"" << text << "\"";
 }
 
 absl::StatusOr<Registration> add(const rt::sync::Arc<rt::Reactor>& reactor, const Fd& fd) {
@@ -123,16 +151,27 @@ TEST_F(Reactor, WhatIsReadyWhenItIsAddedIsReported) {
   EXPECT_FALSE(source.is_ready(kRead));
 }
 
-// Bug it is here for: one event a turn.
-TEST_F(Reactor, OneTurnWakesAll) {
-  std::vector<std::unique_ptr<Source>> sources;
-  for (int i = 0; i < 100; ++i) {
-    sources.push_back(std::make_unique<Source>(reactor_, absl::StrCat(i)));
-    EXPECT_FALSE(sources.back()->is_ready(kRead));
-    sources.back()->send();
+// Bug it is here for: one event a turn, or as many as somebody thought to be enough. The kernel
+// reports each edge once: whoever is passed over is never told.
+TEST_F(Reactor, EveryEventOfACrowdWakes) {
+  constexpr int kCrowd = 600;
+  script_.limit(10 * kCrowd);
+  const auto [fd, peer] = testkit::socket_pair(SOCK_NONBLOCK);
+  TestTask task;
+  std::vector<Fd> crowd;
+  std::vector<Registration> registrations;
+  for (int i = 0; i < kCrowd; ++i) {
+    crowd.emplace_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    absl::StatusOr<Registration> added = add(reactor_, crowd.back());
+    ASSERT_TRUE(added.ok()) << added.status();
+    registrations.push_back(*std::move(added));
+    ASSERT_TRUE(registrations.back().io().poll_ready(kRead, task.cx()).is_pending());
   }
-  turn();
-  for (const auto& source : sources) EXPECT_EQ(source->task.wakes(), 1) << source->task.name();
+  testkit::send_all(peer, "hello");
+  do {  // A wait may report fewer events than there are. What is left comes in the next.
+    turn();
+  } while (script_.records(Call::kEpollWait).back().result > 0);
+  EXPECT_EQ(task.wakes(), kCrowd);
 }
 
 // Bug it is here for: a turn that waits for ever, or not at all, whatever it was told.
@@ -155,8 +194,14 @@ TEST_F(Reactor, AnInterruptEndsTheTurn) {
 
 // Bug it is here for: an error that is taken for "no events". The loop around it would spin.
 TEST_F(Reactor, ATurnThatFailsSaysSo) {
-  script_.on_epoll_wait().fails(EBADF);
-  EXPECT_TRUE(has(reactor_->turn(ZeroDuration()).message(), "epoll_wait: Bad file"));
+  for (const int error : {EBADF, EINVAL, EFAULT}) {
+    script_.on_epoll_wait().fails(error);
+    EXPECT_FALSE(reactor_->turn(ZeroDuration()).ok());
+  }
+  Source source(reactor_);
+  EXPECT_FALSE(source.is_ready(kWrite));
+  turn();
+  EXPECT_EQ(source.task.wakes(), 1) << "the next turn is as good as any";
 }
 
 // --- A registration, and its end -----------------------------------------------------------------
@@ -167,10 +212,58 @@ TEST_F(Reactor, ARegistrationThatHasEndedIsOutOfTheKernel) {
   for (int i = 0; i < 3; ++i) {
     step("added, and dropped");
     const absl::StatusOr<Registration> registration = add(reactor_, fd);
-    EXPECT_TRUE(is_ok(registration.status()));
+    EXPECT_TRUE(is_ok(registration.status())) << "it is out of the kernel, and can be added again";
   }
-  EXPECT_EQ(script_.count(Call::kEpollCtl, fd.get()), 6u);
+  testkit::send_all(peer, "hello");
+  turn();
+  EXPECT_EQ(script_.records(Call::kEpollWait).back().result, 0) << "the kernel still reports it";
   EXPECT_EQ(script_.count(Call::kClose, fd.get()), 0u) << "the descriptor has an owner, who closes";
+}
+
+#ifndef REACTOR_TEST_COUNTS_NOTHING
+// Bugs it is here for: a slot that nobody uses again; an add() that fails, and keeps its own; a
+// slot that is kept because the kernel had nothing to take back. A server has a million connections
+// a day, and a table for all of them.
+TEST(ReactorMemory, DoesNotGrowWithThoseThatHaveEnded) {
+  const rt::sync::Arc<rt::Reactor> reactor = *rt::Reactor::create();
+  const auto [fd, peer] = testkit::socket_pair();
+  const absl::StatusOr<Registration> other = add(reactor, peer);
+  const auto come_and_go = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      Fd closed_first(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      const absl::StatusOr<Registration> ends = add(reactor, fd);
+      const absl::StatusOr<Registration> closed = add(reactor, closed_first);
+      if (!ends.ok() || !closed.ok() || add(reactor, peer).ok()) return false;
+      closed_first.close();
+    }
+    return true;
+  };
+  ASSERT_TRUE(come_and_go(50));
+  const std::size_t before = bytes_in_use;
+  constexpr int kTimes = 3'000;
+  ASSERT_TRUE(come_and_go(kTimes));
+  EXPECT_LT(bytes_in_use, before + kTimes)
+      << "after " << kTimes << " registrations more that have ended, beside one that has not";
+}
+#endif
+
+// Bug it is here for: what has ended is kept, in its slot or in the list of the last events, until
+// somebody else comes; and so are the wakers that it had, and their tasks.
+TEST_F(Reactor, AnEndedRegistrationTakesItsWakersWithIt) {
+  Source source(reactor_);
+  TestTask& task = source.task;
+  EXPECT_FALSE(source.is_ready(kRead));
+  source.send();
+  turn();
+  rt::ScheduledIo& io = source.registration->io();
+  const Poll<ReadyEvent> event = io.poll_ready(kRead, task.cx());
+  ASSERT_TRUE(event.is_ready());
+  io.clear(event.value(), kRead);
+  EXPECT_FALSE(source.is_ready(kRead));
+  EXPECT_EQ(task.live(), 2) << "its own waker, and the one that waits";
+  step("the registration ends");
+  source.registration.reset();
+  EXPECT_EQ(task.live(), 1) << "nobody is left who could be told anything";
 }
 
 // Bug it is here for: clean-up after a failure that cleans up somebody else's registration.
@@ -178,18 +271,18 @@ TEST_F(Reactor, AddingTwiceFailsAndHarmsNobody) {
   Source source(reactor_);
   turn();
   EXPECT_FALSE(source.is_ready(kRead));
-  EXPECT_TRUE(absl::IsAlreadyExists(add(reactor_, source.ends.first).status()));
+  EXPECT_FALSE(add(reactor_, source.ends.first).ok());
   source.send();
   turn();
   EXPECT_EQ(source.task.wakes(), 1) << "the first registration is as good as before";
 }
 
-TEST_F(Reactor, AnAddThatFailsSaysWhy) {
+TEST_F(Reactor, AnAddThatFailsHasChangedNothing) {
   const auto [fd, peer] = testkit::socket_pair();
-  script_.on(Call::kEpollCtl, fd.get()).fails(ENOSPC);
-  const absl::Status status = add(reactor_, fd).status();
-  EXPECT_TRUE(has(status.message(), "epoll_ctl"));
-  EXPECT_TRUE(has(status.message(), "No space left on device"));
+  for (const int error : {ENOSPC, ENOMEM, EPERM}) {
+    script_.on(Call::kEpollCtl, fd.get()).fails(error);
+    EXPECT_FALSE(add(reactor_, fd).ok());
+  }
   EXPECT_TRUE(is_ok(add(reactor_, fd).status())) << "the next one may have more luck";
 }
 
@@ -249,6 +342,21 @@ TEST_F(Reactor, AnEventOfAnyPredecessorReachesNobody) {
     TestTask task("successor");
     ASSERT_TRUE(successor->io().poll_ready(kRead, task.cx()).is_pending()) << "owner " << i;
   }
+}
+
+// The same while the slot has no owner. Bug it is here for: a generation that goes up when the next
+// owner comes, and not when this one goes.
+TEST_F(Reactor, AnEventForAFreeSlotReachesNobody) {
+  Source old(reactor_, "old");
+  turn();
+  EXPECT_FALSE(old.is_ready(kRead));
+  const Fd duplicate(::fcntl(old.ends.first.get(), F_DUPFD_CLOEXEC, 0));
+  step("the old descriptor is closed, and then its registration ends; a duplicate is left");
+  old.ends.first.close();
+  old.registration.reset();
+  old.send();
+  turn();
+  EXPECT_EQ(old.task.wakes(), 0);
 }
 
 // Bug it is here for: an event of this turn whose ScheduledIo is gone by the time it is dispatched
@@ -328,10 +436,11 @@ TEST_F(Reactor, AfterShutdownNothingIsAdded) {
   step("shutdown()");
   reactor_->shutdown();
   const auto [fd, peer] = testkit::socket_pair();
-  const absl::Status status = add(reactor_, fd).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_TRUE(has(status.message(), absl::StrCat("fd ", fd.get())));
-  EXPECT_EQ(script_.count(Call::kEpollCtl, fd.get()), 0u);
+  EXPECT_FALSE(add(reactor_, fd).ok());
+  testkit::send_all(peer, "hello");
+  turn();
+  EXPECT_EQ(script_.records(Call::kEpollWait).back().result, 0)
+      << "the kernel reports what the reactor has refused";
   reactor_->shutdown();
 }
 

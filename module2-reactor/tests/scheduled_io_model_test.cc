@@ -67,6 +67,35 @@ TEST(ScheduledIoModel, ClearTakesNoEventThatTheOperationHasNotSeen) {
   });
 }
 
+// Bugs it is here for: set_ready() sets the bits, and counts the event in a second step; clear()
+// looks at the tick in one step, and takes the bits away in another. The readiness is an old one,
+// as it is where the operation has just read all that there was.
+TEST(ScheduledIoModel, AClearAndAnEventAreOneStepEach) {
+  check([] {
+    ScheduledIo io;
+    io.set_ready(Readiness::kReadable);
+    const ReadyEvent old = block_on(Ready(io, Direction::kRead));
+    Thread reactor([&] { io.set_ready(Readiness::kReadable); });
+    io.clear(old, Direction::kRead);
+    reactor.join();
+    block_on(Ready(io, Direction::kRead));
+  });
+}
+
+// Bug it is here for: whoever sets one bit writes back a word that was read before the other was
+// set.
+TEST(ScheduledIoModel, AShutdownBesideAnEventIsNotLost) {
+  check([] {
+    ScheduledIo io;
+    Thread reactor([&] { io.set_ready(Readiness::kReadable); });
+    io.shutdown();
+    reactor.join();
+    const Readiness readiness = block_on(Ready(io, Direction::kRead)).readiness;
+    MODEL_REQUIRE(readiness.contains(Readiness::kShutdown));
+    MODEL_REQUIRE(readiness.contains(Readiness::kReadable));
+  });
+}
+
 // Bug it is here for: an event of both directions wakes one of them, or each the other.
 TEST(ScheduledIoModel, AReaderAndAWriterAreBothTold) {
   check([] {

@@ -1,10 +1,13 @@
 #include "rt/net/tcp.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -541,6 +544,24 @@ TEST_F(Tcp, AnInterruptedConnectGoesOn) {
   EXPECT_TRUE(same(kernel.diary, "connect register "));
 }
 
+// Bug it is here for: SO_ERROR is asked of a connect that has failed already, and has nothing to
+// say of it; or the socket stays open.
+TEST_F(Tcp, AConnectThatFailsAtOnceSaysWhyAndClosesItsSocket) {
+  absl::StatusOr<TcpListener> listener = TcpListener::bind(SocketAddress::loopback(0));
+  const SocketAddress where = address_of(*listener);
+  const std::ptrdiff_t files = testkit::open_files();
+  Kernel kernel;
+  for (const int error : {ENETUNREACH, EADDRNOTAVAIL}) {
+    kernel.connect_fails = {error};
+    EXPECT_TRUE(same(error_of(finish(TcpStream::connect(where))),
+                     absl::StrCat("connect ", where.to_string(), ": ", std::strerror(error))));
+  }
+  step("the reactor cannot register it");
+  kernel.epoll_add_fails = ENOSPC;
+  EXPECT_FALSE(finish(TcpStream::connect(where)).ok());
+  EXPECT_EQ(testkit::open_files(), files);
+}
+
 // Bug it is here for: a connect that is given up, and leaves its socket or its waker behind.
 TEST_F(Tcp, ADroppedConnectIsGivenUp) {
   const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -609,8 +630,11 @@ TEST_F(Listener, OneEventMayBringSeveralClients) {
 TEST_F(Listener, AcceptedSocketsDoNotBlockAndAreNotInherited) {
   const Fd one = client();
   Kernel kernel;
-  ASSERT_TRUE(finish(listener.accept()).ok());
-  EXPECT_EQ(kernel.accept_flags, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const absl::StatusOr<TcpStream> accepted = finish(listener.accept());
+  ASSERT_EQ(kernel.accepted.size(), 1u);
+  const int socket = *kernel.accepted.begin();
+  EXPECT_NE(::fcntl(socket, F_GETFL) & O_NONBLOCK, 0) << "it blocks";
+  EXPECT_NE(::fcntl(socket, F_GETFD) & FD_CLOEXEC, 0) << "it is inherited";
 }
 
 // Bug it is here for: a client that hangs up in the queue ends the server.

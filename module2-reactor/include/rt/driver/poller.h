@@ -15,6 +15,8 @@
 //   4. An interrupt() that comes before wait() ends that wait at once. Several before one wait are
 //      one. It shows as no event.
 //   5. A signal that interrupts the wait is not an error: there were no events.
+//   6. Its own descriptors are closed when the process becomes another program, and interrupt()
+//      never waits.
 //
 // The idea is mio's Poll, with its Waker.
 #pragma once

@@ -15,6 +15,8 @@
 //   2. Wakers run with no lock held. What they run may add and remove registrations, also one whose
 //      event is still to come in the same turn.
 //   3. After shutdown() every operation that waits has been woken, and none waits again.
+//   4. It keeps nothing of a registration that has ended, nor of an add() that has failed: its
+//      memory is for the most that there were at one time.
 //
 // A slot of the slab, and its life:
 //

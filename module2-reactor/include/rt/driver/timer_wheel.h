@@ -78,9 +78,10 @@ class TimerWheel {
     RT_TODO("2.5");
   }
 
-  // The next timer that is due at `now`, taken out of the wheel; null when there is no more, and
-  // then elapsed() has come to `now`. Between two calls timers may be inserted and cancelled. A
-  // `now` that lies before elapsed() counts as elapsed(). REQUIRES: now < 2^63.
+  // The next timer that is due at `now`, taken out of the wheel, and elapsed() has come to its
+  // tick; null when there is no more, and then elapsed() has come to `now`. They come in the order
+  // of their ticks. Between two calls timers may be inserted and cancelled. A `now` that lies
+  // before elapsed() counts as elapsed(). REQUIRES: now < 2^63.
   TimerNode* poll(std::uint64_t now) noexcept {
     RT_TODO("2.5");
   }

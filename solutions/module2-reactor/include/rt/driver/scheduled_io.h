@@ -48,7 +48,8 @@
 
 namespace rt {
 
-// What an operation was told, and when: how many events there had been. clear() wants it back.
+// What an operation was told, all that is known of both directions; and when: how many events there
+// had been. clear() wants it back.
 struct ReadyEvent {
   ReadyEvent(Readiness r, std::uint32_t t) noexcept : readiness(r), tick(t) {}
 
