@@ -24,24 +24,18 @@
 #define TASK_CELL_TEST_COUNTS_NOTHING
 #endif
 
-namespace {
-
-std::size_t allocations = 0;
+static std::size_t allocations = 0;
 
 #ifndef TASK_CELL_TEST_COUNTS_NOTHING
+#include "testkit/internal/replaced_new.h"
+
 // Counted. malloc() is still AddressSanitizer's.
-void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
+void* testkit::internal::replaced_new(std::size_t size, std::size_t alignment) noexcept {
   ++allocations;
   if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
-void replaced_delete(void* memory) noexcept { std::free(memory); }
-#endif
-
-}  // namespace
-
-#ifndef TASK_CELL_TEST_COUNTS_NOTHING
-#include "testkit/internal/replaced_new.h"
+void testkit::internal::replaced_delete(void* memory) noexcept { std::free(memory); }
 #endif
 
 namespace {

@@ -5,22 +5,17 @@
 #include <memory>
 #include <new>
 
+#include "testkit/internal/replaced_new.h"
 #include "testkit/testkit.h"
 
-namespace {
+static std::size_t allocations = 0;
 
-std::size_t allocations = 0;
-
-void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
+void* testkit::internal::replaced_new(std::size_t size, std::size_t alignment) noexcept {
   ++allocations;
   if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
-void replaced_delete(void* memory) noexcept { std::free(memory); }
-
-}  // namespace
-
-#include "testkit/internal/replaced_new.h"
+void testkit::internal::replaced_delete(void* memory) noexcept { std::free(memory); }
 
 namespace {
 

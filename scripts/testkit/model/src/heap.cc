@@ -47,16 +47,12 @@ void give_back_deleted() noexcept {
 
 }  // namespace testkit::model::detail
 
-namespace {
-
-void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
-  return testkit::model::detail::allocate(size, alignment);
-}
-void replaced_delete(void* memory) noexcept { testkit::model::detail::release(memory); }
-
-}  // namespace
-
 #include "testkit/internal/replaced_new.h"
+
+void* testkit::internal::replaced_new(std::size_t size, std::size_t alignment) noexcept {
+  return model::detail::allocate(size, alignment);
+}
+void testkit::internal::replaced_delete(void* memory) noexcept { model::detail::release(memory); }
 
 #else
 

@@ -405,7 +405,7 @@ TEST(ModelEnd, UsedAfterwards) {
             Verdict::kUseAfterEnd);
 }
 
-#ifndef __SANITIZE_ADDRESS__  // It reports these itself, and ends the process.
+#ifndef TESTKIT_MODEL_ASAN  // AddressSanitizer reports these itself, and ends the process.
 TEST(ModelEnd, UsedAfterItsMemoryWasGivenBack) {
   EXPECT_EQ(explored([] {
               Atomic<Atomic<int>*> slot(new Atomic<int>(1));

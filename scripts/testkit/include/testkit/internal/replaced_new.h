@@ -1,18 +1,17 @@
-// Every operator new and delete of a program, made of two functions that stand before the #include
-// of this, in one source file:
-//
-//   void* replaced_new(std::size_t size, std::size_t alignment) noexcept;  // Null: no memory.
-//   void replaced_delete(void* memory) noexcept;                           // Not of null.
+// Every operator new and delete of a program, made of two functions. The one source file that
+// includes this defines them.
 //
 // All twenty forms: a sanitizer has each of them of its own, and what its nothrow new gave must not
-// come to our delete. libstdc++ calls that in
-// std::stable_sort(), which GoogleTest calls.
+// come to our delete. libstdc++ calls that in std::stable_sort(), which GoogleTest calls.
 #pragma once
 
 #include <cstddef>
 #include <new>
 
 namespace testkit::internal {
+
+void* replaced_new(std::size_t size, std::size_t alignment) noexcept;  // Null: no memory.
+void replaced_delete(void* memory) noexcept;                           // Not of null.
 
 inline constexpr std::size_t kNewAlignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
@@ -35,11 +34,11 @@ inline void delete_unless_null(void* memory) noexcept {
     return testkit::internal::new_or_throw(size, static_cast<std::size_t>(alignment)); \
   }                                                                                    \
   void* operator form(std::size_t size, const std::nothrow_t&) noexcept {              \
-    return replaced_new(size, testkit::internal::kNewAlignment);                       \
+    return testkit::internal::replaced_new(size, testkit::internal::kNewAlignment);    \
   }                                                                                    \
   void* operator form(std::size_t size, std::align_val_t alignment,                    \
                       const std::nothrow_t&) noexcept {                                \
-    return replaced_new(size, static_cast<std::size_t>(alignment));                    \
+    return testkit::internal::replaced_new(size, static_cast<std::size_t>(alignment)); \
   }
 
 // `form`: delete, or delete[].
