@@ -19,6 +19,9 @@ class Ui(Protocol):
     def progress(self, what: str, done: int, total: int) -> None:
         """What is being done now, and how far it is. A total of 0 means that nobody knows."""
 
+    def so_far(self, message: str) -> None:
+        """What is known already, while the answer is still to come."""
+
     def say(self, message: str) -> None:
         """One sentence that stays."""
 
@@ -27,6 +30,9 @@ class Silent:
     """For programs that read: nothing but the result."""
 
     def progress(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def so_far(self, message: str) -> None:
         pass
 
     def say(self, message: str) -> None:
@@ -51,6 +57,9 @@ class Plain:
         if what.startswith("configuring") or now - self._last >= self._pause:
             print(_counted(what, done, total), file=self._stream, flush=True)
             self._last = now
+
+    def so_far(self, message: str) -> None:
+        self.say(message)
 
     def say(self, message: str) -> None:
         for part in text.prose(message, text.PLAIN_WIDTH):
@@ -89,6 +98,9 @@ class Live:
             self._latest = _counted(what, done, total)
             if self._status is not None:
                 self._status.update(self._shown())
+
+    def so_far(self, message: str) -> None:
+        self.say(message)
 
     def say(self, message: str) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from coursekit.course.sources import Place
 from coursekit.errors import USAGE, CourseError
 from coursekit.telling.ui import Ui
 from coursekit.testing import runner
+from coursekit.testing.parts import Parts
 from coursekit.testing.verdicts import TestResult
 
 ROUNDS = 20  # builds of one check, when files keep changing
@@ -32,9 +33,12 @@ class Options:
     cxx: str = ""
     jobs: int | None = None
     test: str = ""  # only the tests of this name, or whose names contain it
+    of_its_own: build.Configuration | None = None  # in place of what the rest says
 
     @property
     def configuration(self) -> build.Configuration:
+        if self.of_its_own:
+            return self.of_its_own
         return build.Configuration(
             subject="solutions" if self.solutions else "learner",
             prior="mine" if self.mine else "solutions",
@@ -46,6 +50,11 @@ class Options:
     def counts(self) -> bool:
         """Only a plain check of the learner's own code is remembered as progress."""
         return not (self.solutions or self.mine or self.sanitize or self.cxx or self.test)
+
+    @property
+    def slow(self) -> bool:
+        """Tests have a sanitizer that their kind does not have by itself."""
+        return bool(self.sanitize or self.of_its_own)
 
 
 @dataclass(frozen=True)
@@ -277,9 +286,7 @@ def _thread_sanitized(options: Options, kind: str) -> bool:
 
 def _program(checkout: Checkout, options: Options, test: TestFile) -> runner.Binary:
     path = build.binary(checkout, options.configuration, test.target)
-    return runner.Binary(
-        path, test.kind, _thread_sanitized(options, test.kind), slow=bool(options.sanitize)
-    )
+    return runner.Binary(path, test.kind, _thread_sanitized(options, test.kind), slow=options.slow)
 
 
 class _Tested:
@@ -341,28 +348,21 @@ def _build_and_test(
             durations=durations,
         )
 
-    # Of one exercise the unit tests run as soon as they are built, while the rest still is. When one
-    # fails, that is the answer.
-    early: dict[str, list[TestResult]] = {}
+    # Of one exercise each kind of test runs as soon as it is built.
     alone = subjects[0].exercise if len(subjects) == 1 and not options.test else None
-    units = [test for test in catalog.tests(alone) if test.kind == "unit"] if alone else []
 
-    def linked(target: str) -> bool:
-        for unit in units:
-            if unit.target == target:
-                program = _program(checkout, options, unit)
-                early.update(
-                    tested([runner.Group(unit.exercise, ((program,),), ours[unit.exercise])])
-                )
-        return all(test.state == "pass" for tests in early.values() for test in tests)
+    def run_now(test: TestFile) -> list[TestResult]:
+        stage = (_program(checkout, options, test),)
+        return tested([runner.Group(test.target, (stage,), ours[test.exercise])])[test.target]
 
+    parts = Parts(catalog.tests(alone) if alone else (), run_now, ui.so_far)
     built = build.build(
         checkout,
         configuration,
         [target for each in targets.values() for target in each],
         ui.progress,
         options.jobs,
-        linked,
+        parts.linked if alone else lambda target: True,
     )
     if inputs.contents(checkout.root) != built.contents:
         return built, {}  # not worth testing
@@ -383,25 +383,24 @@ def _build_and_test(
             for test in catalog.tests(subject.exercise)
             if test.target in targets[key]
         ]
-        first = early.get(key)
-        earlier = None if first is not None else known.of(key, programs[key])
+        earlier = None if parts.said else known.of(key, programs[key])
         if earlier is not None:
             said[key] = earlier
-            continue
-        said[key] = first or []
-        if first is not None and any(test.state != "pass" for test in first):
-            continue
-        basic = tuple(b for b in programs[key] if b.kind == "unit" and first is None)
-        others = tuple(b for b in programs[key] if b.kind != "unit")
-        # Tests that were asked for by name all run, whatever becomes of the first.
-        stages = (tuple(programs[key]),) if options.test else (basic, others)
-        groups.append(runner.Group(key, tuple(stage for stage in stages if stage), ours[key]))
-    later = tested(groups)
-    if early or groups:
+        elif alone:
+            for target in targets[key]:  # of what was there already, nobody has said so
+                parts.linked(target)
+            said[key] = parts.said
+        else:
+            # Tests that were asked for by name all run, whatever becomes of the first.
+            together = (tuple(programs[key]),)
+            by_kind = tuple((program,) for program in programs[key])
+            groups.append(runner.Group(key, together if options.test else by_kind, ours[key]))
+    later = tested(groups) if groups else {}
+    if alone or groups:
         memory.write_text(json.dumps(durations), "utf-8")
     for subject in good:
         key = subject.exercise.id
-        said[key] = [*said[key], *later.get(key, [])]
+        said.setdefault(key, later.get(key, []))
         known.keep(key, programs[key], said[key])
         results[key] = _tested(checkout, catalog, subject, said[key], built.warnings, options)
     return built, results

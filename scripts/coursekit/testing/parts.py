@@ -1,0 +1,40 @@
+"""The tests of one exercise in parts, kind by kind: each part as soon as it is built, while the rest still is.
+
+The first part that does not pass is the answer, and nobody waits for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from coursekit.course.catalog import TestFile
+from coursekit.testing.verdicts import TestResult
+
+Run = Callable[[TestFile], list[TestResult]]
+
+
+class Parts:
+    def __init__(self, tests: Sequence[TestFile], run: Run, tell: Callable[[str], None]) -> None:
+        """`tests`, in the order in which they are run. `tell`: of a part that passed, while others are to come."""
+        self._waiting = list(tests)
+        self._linked: set[str] = set()
+        self._run = run
+        self._tell = tell
+        self.said: list[TestResult] = []
+
+    def linked(self, target: str) -> bool:
+        """Its program is there, new or as it was. Returns whether to go on building."""
+        self._linked.add(target)
+        while self._waiting and self._waiting[0].target in self._linked and self.passing:
+            part = self._waiting.pop(0)
+            said = self._run(part)
+            self.said += said
+            if self.passing and self._waiting:
+                tests = "test passes" if len(said) == 1 else "tests pass"
+                kinds = " and ".join(test.kind for test in self._waiting)
+                self._tell(f"{len(said)} {part.kind} {tests}. Next: {kinds}.")
+        return self.passing
+
+    @property
+    def passing(self) -> bool:
+        return all(test.state == "pass" for test in self.said)
