@@ -11,11 +11,17 @@ get_filename_component(COURSE_ROOT "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
 
 set(RT_SUBJECT learner CACHE STRING "Whose code is tested: learner or solutions")
 set(RT_PRIOR solutions CACHE STRING "Where the other exercises' code comes from: solutions or mine")
-set(RT_SANITIZE default CACHE STRING "default, address, address,undefined, thread or none")
+set(RT_SANITIZE default CACHE STRING
+  "default, default,undefined, address, address,undefined, thread or none")
 # -g1 has lines and function names: enough for stack traces, at half the time of -g.
 set(RT_DEBUG_INFO -g1 CACHE STRING "What the compiler is told to write for debuggers")
 option(RT_WERROR "Warnings are errors" OFF)
-option(RT_MUTANTS "Build the wrong solutions too (target mutants)" OFF)
+set(RT_MUTANTS "" CACHE STRING
+  "Wrong solutions too: aimed, or the names of some with commas (see building/mutating.py)")
+mark_as_advanced(RT_MUTANTS)
+
+set(RT_OPTIMIZE_DEMOS -O2 CACHE STRING "How demos are optimized: some of them measure")
+mark_as_advanced(RT_OPTIMIZE_DEMOS)
 
 set(RT_COMPILE_ONLY "" CACHE PATH
   "Sources that the self-test only compiles, in a folder for each module")
@@ -29,7 +35,8 @@ function(course_check_choice variable)
 endfunction()
 course_check_choice(RT_SUBJECT learner solutions)
 course_check_choice(RT_PRIOR solutions mine)
-course_check_choice(RT_SANITIZE default address "address,undefined" thread none)
+course_check_choice(RT_SANITIZE
+  default "default,undefined" address "address,undefined" thread none)
 
 # --- Compiler and flags ---------------------------------------------------------------------------
 
@@ -127,13 +134,13 @@ target_link_libraries(course_base INTERFACE
 # Which flavour a kind of test is built in. Threads are for ThreadSanitizer, the rest is not.
 function(course_flavour kind result)
   set(sanitize "${RT_SANITIZE}")
-  if(sanitize STREQUAL "default")
+  if(sanitize MATCHES "^default(,undefined)?$")
     if(kind STREQUAL "stress")
       set(sanitize thread)
     elseif(kind STREQUAL "demo")
       set(sanitize none)
     else()
-      set(sanitize address)
+      set(sanitize "address${CMAKE_MATCH_1}")
     endif()
   endif()
   if(kind STREQUAL "model")
@@ -226,11 +233,12 @@ endfunction()
 
 # --- Targets --------------------------------------------------------------------------------------
 
-# course_test(TARGET … ID … NEEDS … KIND … OVERLAY … SOURCES …), as written by overlay.py. NEEDS: the
+# course_test(TARGET … ID … NEEDS … KIND … OVERLAY … SOURCES …), as written by targets.py. NEEDS: the
 # ids of all exercises that this one needs.
 function(course_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;ID;NEEDS;KIND;OVERLAY" "SOURCES")
-  course_test_binary(${arg_TARGET} "${arg_KIND}" "${arg_OVERLAY}" ${arg_SOURCES})
+  course_flavour("${arg_KIND}" flavour)
+  course_test_binary(${arg_TARGET} ${flavour} course_pch_${flavour} "${arg_OVERLAY}" ${arg_SOURCES})
   gtest_discover_tests(${arg_TARGET} TEST_PREFIX "${arg_ID} " DISCOVERY_MODE PRE_TEST)
   # gtest_discover_tests() cannot pass on a property that is a list, so labels are set afterwards.
   set(labels "${CMAKE_CURRENT_BINARY_DIR}/${arg_TARGET}_labels.cmake")
@@ -251,30 +259,45 @@ endif()
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels}")
 endfunction()
 
-# course_mutant(TARGET … KIND … OVERLAY … [BESIDE …] SOURCES …), as written by overlay.py. BESIDE is
-# the folder that a copy of a test comes from: the test includes files that stand there.
+# course_mutant(TARGET … KIND … MUTATED … OVERLAY … BESIDE … HEADERS … SOURCES …), as written by
+# mutating.py. MUTATED is the folder with the wrong file. BESIDE, if any, is the folder that a copy of a
+# test comes from: the test includes files that stand there. HEADERS, if any, is the target whose
+# headers are compiled ahead.
 function(course_mutant)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;KIND;OVERLAY;BESIDE" "SOURCES")
-  course_test_binary(${arg_TARGET} "${arg_KIND}" "${arg_OVERLAY}" ${arg_SOURCES})
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;KIND;MUTATED;OVERLAY;BESIDE;HEADERS" "SOURCES")
+  course_flavour("${arg_KIND}" flavour)
+  if(NOT arg_HEADERS)
+    set(arg_HEADERS course_pch_${flavour})
+  endif()
+  course_test_binary(${arg_TARGET} ${flavour} ${arg_HEADERS} "${arg_MUTATED};${arg_OVERLAY}"
+    ${arg_SOURCES})
   set_target_properties(${arg_TARGET} PROPERTIES EXCLUDE_FROM_ALL ON)
   # A wrong solution may leave a variable unused: its tests have to say no, not the compiler.
   target_compile_options(${arg_TARGET} PRIVATE -w)
-  if(NOT TARGET mutants)
-    add_custom_target(mutants)
-  endif()
-  add_dependencies(mutants ${arg_TARGET})
   if(arg_BESIDE)
     target_compile_options(${arg_TARGET} PRIVATE "-iquote${arg_BESIDE}")
   elseif(arg_KIND STREQUAL "model")
-    course_with_threads(${arg_TARGET}_threads "${arg_OVERLAY}" ${arg_SOURCES})
+    course_with_threads(${arg_TARGET}_threads "${arg_MUTATED};${arg_OVERLAY}" ${arg_SOURCES})
   endif()
+endfunction()
+
+# course_mutant_headers(TARGET … KIND … OVERLAY … HEADER …): a precompiled header for many mutants.
+function(course_mutant_headers)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;KIND;OVERLAY;HEADER" "")
+  course_flavour("${arg_KIND}" flavour)
+  course_flags(${flavour})
+  add_library(${arg_TARGET} OBJECT EXCLUDE_FROM_ALL "${COURSE_ROOT}/scripts/cmake/pch.cc")
+  target_include_directories(${arg_TARGET}
+    PRIVATE "${arg_OVERLAY}" "${COURSE_ROOT}/scripts/testkit/include")
+  target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour} GTest::gmock GTest::gtest)
+  target_precompile_headers(${arg_TARGET} PRIVATE "${COURSE_ROOT}/scripts/cmake/pch.h" "${arg_HEADER}")
 endfunction()
 
 # A model test with real threads in place of the checker's, to compare the two.
 function(course_with_threads target overlay)
   course_test_support(none)
   add_executable(${target} EXCLUDE_FROM_ALL ${ARGN})
-  target_include_directories(${target} PRIVATE "${overlay}"
+  target_include_directories(${target} PRIVATE ${overlay}
     "${COURSE_ROOT}/scripts/testkit/model/threads" "${COURSE_ROOT}/scripts/testkit/include")
   target_compile_definitions(${target} PRIVATE RT_NO_TRACE)
   target_compile_options(${target} PRIVATE -O2 -w)
@@ -282,16 +305,16 @@ function(course_with_threads target overlay)
     PRIVATE course_flags_none testkit_core_none GTest::gmock GTest::gtest)
 endfunction()
 
-function(course_test_binary target kind overlay)
-  course_flavour("${kind}" flavour)
+# `headers`: the target whose precompiled header it takes.
+function(course_test_binary target flavour headers overlay)
   course_test_support(${flavour})
   add_executable(${target} ${ARGN})
   # The overlay is first and alone: no other folder in the path holds an rt/ header.
   target_include_directories(${target}
-    PRIVATE "${overlay}" "${COURSE_ROOT}/scripts/testkit/include")
+    PRIVATE ${overlay} "${COURSE_ROOT}/scripts/testkit/include")
   target_link_libraries(${target}
     PRIVATE course_flags_${flavour} testkit_core_${flavour} GTest::gmock GTest::gtest)
-  target_precompile_headers(${target} REUSE_FROM course_pch_${flavour})
+  target_precompile_headers(${target} REUSE_FROM ${headers})
   if(flavour MATCHES "^model")
     target_link_libraries(${target} PRIVATE model_checker_${flavour})
   endif()
@@ -301,15 +324,14 @@ function(course_test_binary target kind overlay)
   endif()
 endfunction()
 
-# course_demo(TARGET … OVERLAY … SOURCES …), as written by overlay.py. No precompiled header: a demo
-# shows that the headers of the course stand by themselves. Optimized, because some of them measure.
-# What demos share is in the demo/ headers of some modules.
+# course_demo(TARGET … OVERLAY … SOURCES …), as written by targets.py. No precompiled header: a demo
+# shows that the headers of the course stand by themselves. What demos share is in the demo/ headers of some modules.
 function(course_demo)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OVERLAY" "SOURCES")
   course_flavour(demo flavour)
   course_flags(${flavour})
   add_executable(${arg_TARGET} ${arg_SOURCES})
-  target_compile_options(${arg_TARGET} PRIVATE -O2)
+  target_compile_options(${arg_TARGET} PRIVATE ${RT_OPTIMIZE_DEMOS})
   file(GLOB shared LIST_DIRECTORIES true "${COURSE_ROOT}/module*/demo/include")
   target_include_directories(${arg_TARGET} PRIVATE "${arg_OVERLAY}" ${shared})
   target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour})
@@ -326,6 +348,8 @@ function(course_compile_only module)
     target_include_directories(${target} PRIVATE
       "${CMAKE_BINARY_DIR}/overlay/demo-${module}" "${COURSE_ROOT}/scripts/testkit/include")
     target_link_libraries(${target} PRIVATE course_flags_none GTest::gmock GTest::gtest)
+    # No object is made, so the next build looks again.
+    target_compile_options(${target} PRIVATE -fsyntax-only)
   endforeach()
 endfunction()
 
@@ -337,7 +361,7 @@ function(course_module)
   set(out "${CMAKE_BINARY_DIR}/overlay")
   set(mutants "")
   if(RT_MUTANTS)
-    set(mutants --mutants)
+    set(mutants --mutants "${RT_MUTANTS}")
   endif()
   execute_process(
     COMMAND "${COURSE_PYTHON}" -I -B "${COURSE_ROOT}/scripts/coursekit" overlay
@@ -352,7 +376,7 @@ function(course_module)
     course_compile_only("${module}")
   endif()
 
-  # What overlay.py read. A file that comes or goes makes the next build configure again.
+  # What targets.py read. A file that comes or goes makes the next build configure again.
   file(GLOB changed CONFIGURE_DEPENDS
     "${COURSE_ROOT}/module*/include/rt/*/*.h" "${COURSE_ROOT}/module*/src/*.cc"
     "${COURSE_ROOT}/module*/tests/*_test.cc" "${COURSE_ROOT}/module*/demo/*.cc"
@@ -367,7 +391,8 @@ function(course_module)
   endif()
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${read}
     "${COURSE_ROOT}/scripts/coursekit/course/catalog.py" "${COURSE_ROOT}/scripts/coursekit/building/overlay.py"
-    "${COURSE_ROOT}/scripts/coursekit/course/mutants.py" "${COURSE_ROOT}/scripts/coursekit/course/purposes.py")
+    "${COURSE_ROOT}/scripts/coursekit/building/targets.py"
+    "${COURSE_ROOT}/scripts/coursekit/building/mutating.py" "${COURSE_ROOT}/scripts/coursekit/course/mutants.py" "${COURSE_ROOT}/scripts/coursekit/course/purposes.py")
 endfunction()
 
 # The distribution's Python, so that a pyenv, conda or venv on PATH changes nothing.

@@ -23,9 +23,9 @@ def main() -> int:
 
     arguments = sys.argv[1:]
     if arguments[:1] == ["overlay"]:
-        from coursekit.building import overlay
+        from coursekit.building import targets
 
-        return overlay.main(arguments[1:])
+        return targets.main(arguments[1:])
     from coursekit import cli
 
     return int(cli.main() or 0)

@@ -1,28 +1,21 @@
-"""Decides which copy of each file a test is built from, and tells CMake.
+"""Decides which copy of each file a test is built from.
 
 Checking an exercise uses the learner's files of that exercise; everything else comes from the
 reference or from the learner, as RT_PRIOR says. For every exercise this writes a folder of
 forwarding headers, `overlay/<slug>/rt/ROOM/*.h`, which is first and alone in the include path of that
-exercise's tests, and for every module a file of CMake calls, `overlay/<module>.cmake`.
+exercise's tests.
 
 Files are written only when they change, so configuring again rebuilds nothing.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Mapping, Sequence
 
-from coursekit.course import catalog as catalog_module
-from coursekit.course import mutants as mutants_module
-from coursekit.course import purposes
 from coursekit.course.catalog import Catalog, Exercise, Module
-from coursekit.course.mutants import Mutant, MutantError
-from coursekit.errors import CourseError
 
 Choice = Literal["learner", "solutions"]
 
@@ -174,152 +167,3 @@ def cmake_call(function: str, **arguments: str | Sequence[Path]) -> str:
         values = [value] if isinstance(value, str) else [str(path) for path in value]
         lines.append(f"  {key} " + " ".join(cmake_quote(v) for v in values))
     return "\n".join(lines) + ")\n"
-
-
-def test_calls(
-    catalog: Catalog, module: Module, writer: Writer, subject: Choice, prior: Choice
-) -> list[str]:
-    calls = []
-    for exercise in module.exercises:
-        reason = skip_reason(catalog, exercise)
-        if reason:
-            calls.append(f'message(STATUS "exercise {exercise.id} is left out: {reason}")\n')
-            continue
-        folder, sources = write_plan(
-            catalog.root, writer, exercise.slug, plan(catalog, module, exercise, subject, prior)
-        )
-        for test in catalog.tests(exercise):
-            calls.append(
-                cmake_call(
-                    "course_test",
-                    TARGET=test.target,
-                    ID=exercise.id,
-                    NEEDS=";".join(e.id for e in catalog.closure(exercise) if e != exercise),
-                    KIND=test.kind,
-                    OVERLAY=str(folder),
-                    SOURCES=[test.path, *sources],
-                )
-            )
-    return calls
-
-
-def demo_calls(catalog: Catalog, module: Module, writer: Writer, choice: Choice) -> list[str]:
-    demos = [demo for demo in catalog.demos() if demo.module == module.name]
-    if not demos:
-        return []
-    folder, sources = write_plan(
-        catalog.root, writer, f"demo-{module.name}", plan(catalog, module, None, choice, choice)
-    )
-    return [
-        cmake_call(
-            "course_demo", TARGET=demo.target, OVERLAY=str(folder), SOURCES=[demo.path, *sources]
-        )
-        for demo in demos
-    ]
-
-
-def mutant_calls(catalog: Catalog, module: Module, writer: Writer) -> list[str]:
-    """The tests of an exercise, once for each wrong solution. All else is the reference."""
-    calls = []
-    for mutant in mutants_module.load(catalog, module):
-        exercise = catalog.exercise(mutant.exercise)
-        reason = skip_reason(catalog, exercise)
-        if reason:
-            calls.append(f'message(STATUS "mutant {mutant.name} is left out: {reason}")\n')
-            continue
-        name = f"mutant-{mutant.name}"
-        aimed = mutants_module.aimed_at(catalog, mutant)
-        if aimed:
-            text = purposes.alone(aimed.path.read_text(encoding="utf-8"), mutant.by)
-            alone = writer.write(f"{name}/aimed/{aimed.path.name}", text)
-        whole = plan(catalog, module, exercise, "solutions", "solutions")
-        folder, sources = write_plan(
-            catalog.root, writer, name, with_mutant(catalog, whole, mutant, name, writer)
-        )
-        for test in catalog.tests(exercise):
-            calls.append(
-                cmake_call(
-                    "course_mutant",
-                    TARGET=mutants_module.target(mutant, test),
-                    KIND=test.kind,
-                    OVERLAY=str(folder),
-                    SOURCES=[test.path, *sources],
-                )
-            )
-        if aimed:
-            calls.append(
-                cmake_call(
-                    "course_mutant",
-                    TARGET=mutants_module.aimed_target(mutant),
-                    KIND=aimed.kind,
-                    OVERLAY=str(folder),
-                    BESIDE=str(aimed.path.parent),
-                    SOURCES=[alone, *sources],
-                )
-            )
-    return calls
-
-
-def with_mutant(catalog: Catalog, plan: Plan, mutant: Mutant, name: str, writer: Writer) -> Plan:
-    """The plan with the wrong file in place of the right one."""
-    right = catalog.solution_file(catalog.exercise(mutant.exercise), mutant.file)
-    try:
-        text = mutants_module.apply(catalog, mutant)
-    except MutantError as error:
-        # Said by the compiler and not here, so that one stale mutant does not stop the others.
-        text = f"#error {error}\n"
-    wrong = Pick(writer.write(f"{name}/mutated/{right.name}", text))
-    return replace(
-        plan,
-        headers={h: wrong if pick.path == right else pick for h, pick in plan.headers.items()},
-        sources=tuple(wrong if pick.path == right else pick for pick in plan.sources),
-    )
-
-
-def demo_choice(subject: Choice, prior: Choice) -> Choice | None:
-    """Demos show one whole runtime: the reference's or the learner's, never a mixture."""
-    if subject == "solutions":
-        return "solutions"
-    return "learner" if prior == "learner" else None
-
-
-def write_module(
-    catalog: Catalog,
-    module: Module,
-    out: Path,
-    subject: Choice,
-    prior: Choice,
-    mutants: bool = False,
-) -> Path:
-    """Writes all that CMake needs to build one module. Returns the file for it to include."""
-    writer = Writer(out)
-    calls = test_calls(catalog, module, writer, subject, prior)
-    choice = demo_choice(subject, prior)
-    if choice:
-        calls += demo_calls(catalog, module, writer, choice)
-    if mutants:
-        calls += mutant_calls(catalog, module, writer)
-    head = (
-        f"# Written by scripts/coursekit/building/overlay.py from {module.name}/exercises.toml.\n"
-    )
-    return writer.write(f"{module.name}.cmake", "".join([head, *calls]))
-
-
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="coursekit overlay", description=__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="the course's folder")
-    parser.add_argument("--module", required=True, help="the module's folder name")
-    parser.add_argument("--out", type=Path, required=True, help="where to write")
-    parser.add_argument("--subject", choices=("learner", "solutions"), required=True)
-    parser.add_argument("--prior", choices=("mine", "solutions"), required=True)
-    parser.add_argument("--mutants", action="store_true", help="the wrong solutions too")
-    options = parser.parse_args(arguments)
-    prior: Choice = "learner" if options.prior == "mine" else "solutions"
-    try:
-        catalog = catalog_module.load(options.root.resolve())
-        module = catalog.module(options.module)
-        write_module(catalog, module, options.out, options.subject, prior, options.mutants)
-    except (CourseError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0

@@ -27,11 +27,14 @@ from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
     metavar="N",
     help="Run every test N times, all CPUs loaded.",
 )
+@click.option("--whole", is_flag=True, help="Prove also what a plain run leaves out: see --list.")
+@click.option("--again", is_flag=True, help="Prove also what has not changed since it was proved.")
 @click.option(
-    "--threads",
+    "--rounds",
     type=click.IntRange(min=1),
+    default=100,
     metavar="N",
-    help="Say of each mutant that the model checker finds when N rounds of real threads did.",
+    help="With `threads`: so many rounds of real threads.",
 )
 @click.option(
     "--sentences",
@@ -44,7 +47,9 @@ def command(
     parts: tuple[str, ...],
     only: tuple[str, ...],
     soak: int | None,
-    threads: int | None,
+    whole: bool,
+    again: bool,
+    rounds: int,
     sentences: bool,
     list_parts: bool,
     jobs: int | None,
@@ -55,19 +60,23 @@ def command(
     """
     from coursekit.building import build
     from coursekit.selftest import plan
+    from coursekit.selftest.memory import Memory
     from coursekit.selftest.outcome import Bench
     from coursekit.telling import ui
 
     if list_parts:
-        for part in (*plan.PARTS, *plan.ON_CALL):
-            click.echo(f"{part.name:<10} {part.proves}")
+        for part in plan.PARTS:
+            click.echo(f"{part.name:<11} {part.proves}")
+        click.echo("and with --whole:")
+        for part in plan.MORE:
+            click.echo(f"{part.name:<11} {part.proves}")
         return ALL_PASS
     checkout = paths.find_checkout()
     if not checkout.has_solutions:
         raise CourseError(
             "This copy of the course has no solutions, so there is nothing to prove.", USAGE
         )
-    chosen = plan.choose(parts, soak or 0)
+    chosen = plan.choose(parts, soak or 0, whole)
     catalog = catalogs.load(checkout.root)
     exercises = catalog.select(only or ("all",))
     started = time.monotonic()
@@ -79,12 +88,16 @@ def command(
             interface,
             jobs or build.default_jobs(),
             click.echo,
-            threads or 0,
+            rounds,
             sentences,
         )
-        totals = plan.run(bench, chosen)
+        # A part that was proved of some exercises is not proved.
+        memory = None if only else Memory(checkout)
+        totals = plan.run(bench, chosen, memory, again=again)
     for problem in totals.problems:
         click.echo(f"FAILED   {problem}")
+    if said := plan.left_out(chosen):
+        click.echo(said)
     click.echo(f"The self-test took {time.monotonic() - started:.0f} s.")
     click.echo(totals.closing_line())
     return MENDABLE if totals.failed else ALL_PASS

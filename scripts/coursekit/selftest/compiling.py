@@ -12,7 +12,6 @@ from coursekit.building.overlay import Choice, Writer, plan
 from coursekit.course import lessons
 from coursekit.course.catalog import Module
 from coursekit.selftest.outcome import Bench, Outcome
-from coursekit.selftest.runs import clang
 from coursekit.testing import check
 
 
@@ -125,13 +124,10 @@ def _compile(bench: Bench, choice: Choice, name: str, units: list[Unit]) -> Iter
     configuration = build.Configuration(
         subject=choice,
         prior="mine" if choice == "learner" else "solutions",
-        cxx=clang(),  # It takes half of g++'s time, and reads the same library.
         variant=f"selftest-{name}",
         options=("-DRT_WERROR=ON", f"-DRT_COMPILE_ONLY={folder}"),
     )
-    built = build.build(
-        bench.checkout, configuration, [u.target for u in units], bench.ui.progress, bench.jobs
-    )
+    built = bench.build(configuration, [u.target for u in units])
     for unit in units:
         error = built.broken.get(unit.target)
         if unit.compiles and error is not None:

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 
 from coursekit.building import build
 from coursekit.selftest.outcome import Bench, Outcome
+from coursekit.selftest.runs import REFERENCE
 from coursekit.testing import check, pool
 
 
 def run_all(bench: Bench) -> Iterator[Outcome]:
-    configuration = build.Configuration(subject="solutions")
+    configuration = REFERENCE
     demos = bench.catalog.demos()
-    built = build.build(
-        bench.checkout, configuration, [d.target for d in demos], bench.ui.progress, bench.jobs
-    )
+    built = bench.build(configuration, [d.target for d in demos])
     for demo in demos:
         if demo.target in built.broken:
             yield Outcome(

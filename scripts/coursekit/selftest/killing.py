@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from coursekit.building import build, inputs
+from coursekit.building import build, compilers, mutating
 from coursekit.course import mutants, purposes
 from coursekit.course.catalog import TEST_SUFFIXES
 from coursekit.course.mutants import Mutant
-from coursekit.errors import CourseError
 from coursekit.selftest.outcome import Bench, Outcome
-from coursekit.selftest.runs import binary, clang
+from coursekit.selftest.runs import binary
 from coursekit.testing import check, pool, runner
 from coursekit.testing.verdicts import TestResult
 
@@ -28,30 +27,22 @@ def killed(bench: Bench) -> Iterator[Outcome]:
         count = sum(m.exercise == exercise.id for m in everything)
         short = "" if count >= FEWEST else f"it has {count} mutants; at least {FEWEST} are wanted"
         yield Outcome(f"{exercise.id} has mutants", short)
-    # The one test that a mutant names first, alone: to compile it takes a fraction of the rest. Then
-    # the unit tests: what they kill needs no other binary. By clang first, which takes half of g++'s
-    # time; a bug that only g++ shows is left to g++. (Who asks what only the model checker finds has
-    # to see all other tests pass first.)
+    # The one test that a mutant names first, alone: to compile it takes a fraction of the rest. Then, of
+    # the survivors, kind by kind; a bug that only g++ shows is left to g++.
     kinds: list[str] = [kind for kind, _ in TEST_SUFFIXES]
-    compilers = [cxx for cxx in (clang(), "g++") if cxx]
-    stages = [(kind, cxx) for cxx in compilers for kind in kinds]
-    if not bench.thread_rounds:
-        stages.insert(0, (_AIMED, compilers[0]))
+    stages = [(_AIMED, ""), *((kind, cxx) for cxx in _compilers() for kind in kinds)]
     results: dict[str, list[TestResult]] = {mutant.name: [] for mutant in everything}
     survivors = everything
     for kind, cxx in stages:
         yield from _attack(bench, survivors, kind, cxx, results)
         survivors = [mutant for mutant in survivors if judge(mutant, results[mutant.name])[0]]
-    by_threads = _with_threads(bench, everything, results) if bench.thread_rounds else {}
     rows = []
     for mutant in everything:
         problem, killer = judge(mutant, results[mutant.name])
         if mutant.by and mutants.aimed_at(bench.catalog, mutant) is None:
             problem = f"{mutant.by}, which it names, is no test of {mutant.exercise}"
-        beside = by_threads.get(mutant.name, "")
-        # With threads the files run whole, up to the first test that fails.
-        missed = not bench.thread_rounds and missed_by_its_own(mutant, results[mutant.name])
-        beside += f"; {mutant.by} missed it" if missed else ""
+        missed = missed_by_its_own(mutant, results[mutant.name])
+        beside = f"; {mutant.by} missed it" if missed else ""
         rows.append((mutant.exercise, mutant.name, f"{killer or 'SURVIVED'}{beside}"))
         yield Outcome(mutant.name, problem)
     _show(bench, rows)
@@ -65,20 +56,11 @@ def _attack(
     results: dict[str, list[TestResult]],
 ) -> Iterator[Outcome]:
     """Runs the tests of one kind against some mutants, and adds to the results."""
-    configuration = _configuration(cxx)
+    configuration = _configuration(some, kind, cxx)
     targets = {mutant.name: found for mutant in some if (found := _target(bench, mutant, kind))}
     if not targets:
         return
-    built = build.build(
-        bench.checkout,
-        configuration,
-        [target for target, _ in targets.values()],
-        bench.ui.progress,
-        bench.jobs,
-    )
-    if inputs.contents(bench.root) != built.contents:
-        # The build has ended early, and a program that is not there would look like one that crashed.
-        raise CourseError("a file was saved while mutants were built: run this part again")
+    built = bench.build(configuration, [target for target, _ in targets.values()])
     may_hang = {mutant.name for mutant in some if mutant.expect == "hang"}
     groups = []
     for name, (target, its_kind) in targets.items():
@@ -125,32 +107,34 @@ def missed_by_its_own(mutant: Mutant, tests: Sequence[TestResult]) -> bool:
     return bool(mutant.by) and mutant.by not in noticed
 
 
-def _with_threads(
-    bench: Bench, everything: Sequence[Mutant], results: Mapping[str, Sequence[TestResult]]
-) -> dict[str, str]:
-    """What real threads say of the mutants that only the model checker has found."""
-    found = {m.name: test for m in everything if (test := _only_modelled(results[m.name]))}
+def with_threads(bench: Bench) -> Iterator[Outcome]:
+    """What real threads say of the mutants that a model test is there for. Whatever they say is fine."""
+    chosen = {exercise.id for exercise in bench.exercises}
+    some = []
+    for mutant in mutants.load_all(bench.catalog):
+        aimed = mutants.aimed_at(bench.catalog, mutant)
+        if mutant.exercise in chosen and aimed and aimed.kind == "model":
+            some.append(mutant)
     targets = {
-        m.name: f"{target_and_kind[0]}_threads"
-        for m in everything
-        if m.name in found and (target_and_kind := _target(bench, m, "model"))
+        mutant.name: f"{found[0]}_threads"
+        for mutant in some
+        if (found := _target(bench, mutant, "model"))
     }
-    configuration = _configuration("g++")
-    build.build(
-        bench.checkout, configuration, list(targets.values()), bench.ui.progress, bench.jobs
-    )
-    said = {}
-    for done, (name, target) in enumerate(targets.items()):
-        bench.ui.progress(f"with threads: {name}", done, len(targets))
+    configuration = _configuration(some, "model", "")
+    built = bench.build(configuration, list(targets.values()))
+    rows = []
+    for done, mutant in enumerate(some):
+        bench.ui.progress(f"with threads: {mutant.name}", done, len(some))
+        target = targets[mutant.name]
+        if target in built.broken:
+            where = check.place_and_message(bench.checkout, built.broken[target])
+            yield Outcome(f"{mutant.name} compiles with threads", where)
+            continue
         program = build.binary(bench.checkout, configuration, target)
-        said[name] = _found_by_threads(program, found[name], bench.thread_rounds)
-    return said
-
-
-def _only_modelled(tests: Sequence[TestResult]) -> str:
-    """The model test that has found what no test before it had; else empty."""
-    wrong = [test for test in tests if test.state != "pass"]
-    return wrong[0].name if wrong and wrong[0].kind == "model" else ""
+        said = _found_by_threads(program, mutant.by, bench.thread_rounds)
+        rows.append((mutant.exercise, mutant.name, said))
+        yield Outcome(f"{mutant.name} was tried with threads")
+    _show(bench, rows)
 
 
 def _found_by_threads(program: Path, test: str, rounds: int) -> str:
@@ -166,22 +150,29 @@ def _found_by_threads(program: Path, test: str, rounds: int) -> str:
             stdin=subprocess.DEVNULL,
         )
     except OSError as error:
-        return f"; with threads: {error}"
+        return str(error)
     found = re.search(r"^round (\d+): (.+)$", answer.stdout, re.MULTILINE)
     if found:
-        return f"; with threads: in round {found[1]} of {rounds}, {found[2]}"
+        return f"in round {found[1]} of {rounds}, {found[2]}"
     if answer.returncode != 0:
-        return f"; with threads: it ended with {answer.returncode}"
-    return f"; with threads: not in {rounds} rounds"
+        return f"it ended with {answer.returncode}"
+    return f"not in {rounds} rounds"
 
 
-def _configuration(cxx: str) -> build.Configuration:
+def _compilers() -> list[str]:
+    """As for Configuration.cxx: what the course is built by, and g++ where that is another."""
+    return [""] if not compilers.is_clang(compilers.find()) else ["", "g++"]
+
+
+def _configuration(some: Sequence[Mutant], kind: str, cxx: str) -> build.Configuration:
+    """Those with the one test that each names are always the same, so that they are built once."""
+    wanted = mutating.AIMED if kind == _AIMED else ",".join(sorted(m.name for m in some))
     return build.Configuration(
         subject="solutions",
         cxx=cxx,
-        variant="selftest-mutants",
+        variant="selftest-mutants" if kind == _AIMED else "selftest-survivors",
         # Nobody reads where in a mutant a test failed, and lines are a tenth of the compiler's work.
-        options=("-DRT_MUTANTS=ON", "-DRT_DEBUG_INFO=-g0"),
+        options=(f"-DRT_MUTANTS={wanted}", "-DRT_DEBUG_INFO=-g0"),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from coursekit.building import build, inputs
 from coursekit.course.catalog import Catalog, Exercise, Module
 from coursekit.course.paths import Checkout
+from coursekit.errors import CourseError
 from coursekit.telling.ui import Ui
 
 
@@ -30,12 +33,20 @@ class Bench:
     ui: Ui
     jobs: int
     show: Callable[[str], None]  # prints a line that stays, such as a row of a table
-    thread_rounds: int = 0  # what the model checker finds is looked for with threads so often
+    thread_rounds: int = 100  # so often what the model checker finds is looked for with threads
     sentences: bool = False  # each sentence of a contract is listed, with what breaks it
 
     @property
     def root(self) -> Path:
         return self.checkout.root
+
+    def build(self, configuration: build.Configuration, targets: Sequence[str]) -> build.Built:
+        """What is run afterwards is what is on disk: a file that is saved meanwhile ends the self-test."""
+        built = build.build(self.checkout, configuration, targets, self.ui.progress, self.jobs)
+        if targets and (changed := inputs.changed(built.contents, inputs.contents(self.root))):
+            name = self.checkout.relative(changed[0])
+            raise CourseError(f"{name} was saved while it was being built. Run this part again.")
+        return built
 
     @property
     def modules(self) -> tuple[Module, ...]:
@@ -49,3 +60,4 @@ class Part:
     name: str
     proves: str
     run: Callable[[Bench], Iterator[Outcome]]
+    reads: Literal["everything", "code"] = "code"  # of the checkout; code is all but prose

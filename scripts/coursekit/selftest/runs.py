@@ -3,23 +3,64 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from coursekit.building import build
+from coursekit.building import build, compilers
 from coursekit.course.catalog import Exercise
 from coursekit.selftest.outcome import Bench, Outcome
 from coursekit.testing import check, runner
 from coursekit.testing.verdicts import TestResult
 
 
-def solutions(bench: Bench, sanitize: str = "", cxx: str = "") -> Iterator[Outcome]:
+# What of the reference is built by the course's compiler: its tests, the test kit's, and the demos.
+# Nobody measures the demos here, and to optimize them takes most of the time they cost.
+REFERENCE = build.Configuration(
+    subject="solutions",
+    variant="selftest",
+    options=("-DRT_SANITIZE=default,undefined", "-DRT_OPTIMIZE_DEMOS=-O0"),
+)
+
+
+def solutions(bench: Bench) -> Iterator[Outcome]:
     """The reference passes every test of every exercise."""
-    options = check.Options(solutions=True, sanitize=sanitize, cxx=cxx, jobs=bench.jobs)
+    yield from _reference(bench, check.Options(solutions=True, of_its_own=REFERENCE))
+
+
+def on_one_cpu(bench: Bench) -> Iterator[Outcome]:
+    with _affinity({min(os.sched_getaffinity(0))}):
+        yield from list(solutions(_without(bench, "model")))
+
+
+def by_gnu(bench: Bench) -> Iterator[Outcome]:
+    if not compilers.is_clang(compilers.find()):
+        yield Outcome("the reference by g++", skipped="g++ has built all the rest already")
+        return
+    yield from _reference(bench, check.Options(solutions=True, cxx="g++"))
+
+
+def under_asan(bench: Bench) -> Iterator[Outcome]:
+    """What has another sanitizer by default, or none."""
+    some = _without(bench, "unit", "system")
+    yield from _reference(some, check.Options(solutions=True, sanitize="address"))
+
+
+def under_tsan(bench: Bench) -> Iterator[Outcome]:
+    # A model test has one real thread, of which there is nothing to say.
+    some = _without(bench, "stress", "model")
+    yield from _reference(some, check.Options(solutions=True, sanitize="thread"))
+
+
+def _reference(bench: Bench, options: check.Options) -> Iterator[Outcome]:
+    chosen = [exercise for exercise in bench.exercises if bench.catalog.tests(exercise)]
     for result in check.run(
-        bench.checkout, bench.catalog, bench.exercises, options, bench.ui, "selftest"
+        bench.checkout,
+        bench.catalog,
+        chosen,
+        replace(options, jobs=bench.jobs),
+        bench.ui,
+        "selftest",
     ):
         if not result.tests or result.state == "broken":
             yield Outcome(
@@ -34,25 +75,12 @@ def solutions(bench: Bench, sanitize: str = "", cxx: str = "") -> Iterator[Outco
             yield Outcome(f"{result.exercise.id} {test.name}", _problem(test))
 
 
-def clang() -> str:
-    """A clang that the course can be built by; empty if none is installed."""
-    return next((n for n in ("clang++-16", "clang++-17", "clang++-18") if shutil.which(n)), "")
-
-
-def under_thread_sanitizer(bench: Bench) -> Iterator[Outcome]:
-    """By the other compiler, which takes half the time; by g++ where there is no clang."""
-    # A model test has one real thread, of which there is nothing to say.
-    yield from solutions(_without_model(bench), "thread", clang())
-
-
-def on_one_cpu(bench: Bench) -> Iterator[Outcome]:
-    with _affinity({min(os.sched_getaffinity(0))}):
-        yield from list(solutions(_without_model(bench)))
-
-
-def _without_model(bench: Bench) -> Bench:
-    """Where a model test would do, step by step, what it has done already."""
-    return replace(bench, catalog=bench.catalog.without("model"))
+def _without(bench: Bench, *kinds: str) -> Bench:
+    """The same course without its tests of these kinds."""
+    catalog = bench.catalog
+    for kind in kinds:
+        catalog = catalog.without(kind)
+    return replace(bench, catalog=catalog)
 
 
 def stubs(bench: Bench) -> Iterator[Outcome]:
@@ -88,7 +116,7 @@ def run_tests(
     """(what does not compile and why, the results of all the rest), by exercise. Runs every kind of test."""
     targets = {e.id: [test.target for test in bench.catalog.tests(e)] for e in exercises}
     wanted = [target for each in targets.values() for target in each]
-    built = build.build(bench.checkout, configuration, wanted, bench.ui.progress, bench.jobs)
+    built = bench.build(configuration, wanted)
     broken = {
         key: check.place_and_message(bench.checkout, built.broken[target])
         for key, each in targets.items()

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from coursekit.building import build
 from coursekit.selftest.outcome import Bench, Outcome
-from coursekit.selftest.runs import binary
+from coursekit.selftest.runs import REFERENCE, binary
 from coursekit.testing import pool, runner
 
 _TESTS_FOR_EACH_CPU = 4
@@ -19,11 +18,9 @@ _RUNS_IN_A_PROCESS = 10  # to start a process costs as much as ten runs of a sma
 
 
 def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
-    configuration = build.Configuration(subject="solutions")
+    configuration = REFERENCE
     tests = [test for exercise in bench.exercises for test in bench.catalog.tests(exercise)]
-    built = build.build(
-        bench.checkout, configuration, [t.target for t in tests], bench.ui.progress, bench.jobs
-    )
+    built = bench.build(configuration, [t.target for t in tests])
     for target, error in built.broken.items():
         yield Outcome(target, error.message)
     binaries = [

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from coursekit.building import build
 from coursekit.course import lessons, stubs
 from coursekit.selftest.compiling import sources_of
 from coursekit.selftest.outcome import Bench, Outcome
+from coursekit.selftest.runs import REFERENCE
 
 
 def texts(bench: Bench) -> Iterator[Outcome]:
@@ -32,16 +37,55 @@ def types(bench: Bench) -> Iterator[Outcome]:
 
 
 def python_tests(bench: Bench) -> Iterator[Outcome]:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-rfE",
-        "scripts/coursekit/tests",
-    ]
+    # Most of a test of a command waits for that command.
+    side_by_side = ["-n", str(bench.jobs)] if find_spec("xdist") else []
+    yield from _pytest(bench, sys.executable, side_by_side)
+
+
+def other_pythons(bench: Bench) -> Iterator[Outcome]:
+    """By every other version from 3.11 on that is installed, with the packages of this one."""
+    others = [python for python in _pythons() if _version(python) != sys.version_info[:2]]
+    if not others:
+        yield Outcome("another Python", skipped="there is none on this machine")
+    for python in others:
+        with tempfile.TemporaryDirectory(prefix="course-python-") as folder:
+            made = _run(bench, [str(python), "-m", "venv", "--without-pip", folder])
+            site = next(Path(folder).glob("lib/python*/site-packages"), None)
+            if made.returncode or site is None:
+                yield Outcome(f"{python}", skipped="it makes no virtual environment")
+                continue
+            (site / "packages.pth").write_text("\n".join(_SYSTEM_PACKAGES) + "\n", "utf-8")
+            for outcome in _pytest(bench, f"{folder}/bin/python3"):
+                yield replace(outcome, name=f"{python.name}: {outcome.name}")
+
+
+# Where Debian has what is written in Python alone, and what was installed beside it.
+_SYSTEM_PACKAGES = [path for path in sys.path if path.endswith("-packages")]
+
+
+def _pythons() -> list[Path]:
+    """One of each version: those on the path, and pyenv's."""
+    folders = [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/local/bin"]
+    found = [Path(folder, f"python3.{minor}") for folder in folders for minor in range(11, 20)]
+    found += sorted(Path.home().glob(".pyenv/versions/3.*/bin/python3"))
+    by_version = {_version(python): python for python in reversed(found) if python.is_file()}
+    return [by_version[version] for version in sorted(by_version) if version >= (3, 11)]
+
+
+def _version(python: Path) -> tuple[int, int]:
+    """(0, 0): it does not run, as a stand-in of pyenv's does not where its version is not chosen."""
+    ask = "import sys; print(*sys.version_info[:2])"
+    try:
+        said = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
+        major, minor = said.stdout.split()
+    except (OSError, ValueError):
+        return 0, 0
+    return int(major), int(minor)
+
+
+def _pytest(bench: Bench, python: str, options: Sequence[str] = ()) -> Iterator[Outcome]:
+    quietly = ["-q", "-p", "no:cacheprovider", "-rfE"]
+    command = [python, "-m", "pytest", *quietly, *options, "scripts/coursekit/tests"]
     answer = _run(bench, command)
     counts = {
         word: int(number)
@@ -57,16 +101,23 @@ def python_tests(bench: Bench) -> Iterator[Outcome]:
 
 def test_kit(bench: Bench) -> Iterator[Outcome]:
     """The test kit's own tests, under AddressSanitizer and ThreadSanitizer."""
-    configuration = build.Configuration(subject="solutions")
-    built = build.build(
-        bench.checkout, configuration, ["testkit_tests"], bench.ui.progress, bench.jobs
-    )
+    yield from _test_kit(bench, REFERENCE)
+
+
+def test_kit_by_gnu(bench: Bench) -> Iterator[Outcome]:
+    yield from _test_kit(bench, build.Configuration(subject="solutions", cxx="g++"))
+
+
+def _test_kit(bench: Bench, configuration: build.Configuration) -> Iterator[Outcome]:
+    built = bench.build(configuration, ["testkit_tests"])
     if built.broken:
         yield Outcome("the test kit compiles", next(iter(built.broken.values())).message)
         return
-    folder = str(configuration.folder(bench.checkout))
-    command = ["ctest", "--test-dir", folder, "-L", "^testkit$", "--output-on-failure"]
-    answer = _run(bench, [*command, "-j", str(bench.jobs)])
+    # Not the whole build folder: ctest would ask each exercise's programs for their tests.
+    folder = configuration.folder(bench.checkout) / "scripts/testkit"
+    command = ["ctest", "--test-dir", str(folder), "-L", "^testkit$", "--output-on-failure"]
+    # A test of the hang detector sleeps for most of its time.
+    answer = _run(bench, [*command, "-j", str(4 * bench.jobs)])
     rows = re.findall(r"Test +#\d+: (.+?) \.* *(Passed|\*\*\*\w[\w ]*)", answer.stdout)
     if not rows:
         yield Outcome("the test kit's tests run", answer.stdout + answer.stderr)
@@ -83,7 +134,12 @@ def formatting(bench: Bench) -> Iterator[Outcome]:
     stubs_of = {catalog.learner_file(e, file) for e in catalog.exercises for file in e.files}
     files = [str(f.relative_to(bench.root)) for f in sources_of(bench) if f not in stubs_of]
     yield _tool(bench, "clang-format-14", ["clang-format-14", "--dry-run", "--Werror", *files])
-    yield _tool(bench, "black", ["black", "--check", "-q", "scripts/coursekit"])
+    # So does each year's black.
+    version = _run(bench, ["black", "--version"]).stdout if shutil.which("black") else ""
+    if version and not version.startswith("black, 23."):
+        yield Outcome("black", skipped="the tools are formatted by version 23")
+    else:
+        yield _tool(bench, "black", ["black", "--check", "-q", "scripts/coursekit"])
 
 
 def shell(bench: Bench) -> Iterator[Outcome]:

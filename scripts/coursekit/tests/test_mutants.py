@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.building import overlay
+from coursekit.building import mutating, targets
 from coursekit.course import catalog, mutants
 from coursekit.course.mutants import MutantError
 from coursekit.tests import fake_course
@@ -107,17 +107,18 @@ def test_a_name_is_unique(root: Path) -> None:
 def test_the_build_gets_a_target_for_each_test(root: Path, tmp_path: Path) -> None:
     course = catalog.load(root)
     module = course.module("module1")
-    written = overlay.write_module(
-        course, module, tmp_path / "out", "learner", "learner", mutants=True
+    written = targets.write_module(
+        course, module, tmp_path / "out", "learner", "learner", "beta-says-other"
     )
     calls = written.read_text()
     for test in ("beta_test", "beta_stress_test"):
         assert f"mutant_beta-says-other__{test}" in calls
-    folder = tmp_path / "out/mutant-beta-says-other"
-    assert "mutated/beta.h" in (folder / "rt/room/beta.h").read_text()
-    assert '"mutant"' in (folder / "mutated/beta.h").read_text()
+    mutated = tmp_path / "out/mutant-beta-says-other/mutated"
+    assert '"mutant"' in (mutated / "rt/room/beta.h").read_text()
+    assert f"MUTATED [==[{mutated}]==]" in calls
     # All else is the reference, whoever's code is tested otherwise.
-    assert "/solutions/" in (folder / "rt/room/alpha.h").read_text()
+    reference = tmp_path / "out/mutants/beta"
+    assert "/solutions/" in (reference / "rt/room/alpha.h").read_text()
 
 
 def test_the_test_that_a_mutant_names_is_built_alone(root: Path, tmp_path: Path) -> None:
@@ -127,8 +128,8 @@ def test_the_test_that_a_mutant_names_is_built_alone(root: Path, tmp_path: Path)
     tests.write_text("TEST(Beta, Is) {\n}\nTEST(Beta, Says) {\n}\n")
     course = catalog.load(root)
     module = course.module("module1")
-    written = overlay.write_module(
-        course, module, tmp_path / "out", "learner", "learner", mutants=True
+    written = targets.write_module(
+        course, module, tmp_path / "out", "learner", "learner", mutating.AIMED
     )
     assert "mutant_beta-says-other__aimed" in written.read_text()
     alone = tmp_path / "out/mutant-beta-says-other/aimed/beta_test.cc"
@@ -147,8 +148,15 @@ def test_a_stale_mutant_does_not_stop_the_others(root: Path, tmp_path: Path) -> 
     stale = MUTANT.replace("beta-says-other", "stale").replace("find = 'return", "find = 'gone")
     fake_course.write(root / "solutions/mutants/module1.toml", stale + MUTANT)
     course = catalog.load(root)
-    overlay.write_module(
-        course, course.module("module1"), tmp_path / "out", "solutions", "solutions", mutants=True
+    targets.write_module(
+        course,
+        course.module("module1"),
+        tmp_path / "out",
+        "solutions",
+        "solutions",
+        "stale,beta-says-other",
     )
-    assert "#error mutant stale: " in (tmp_path / "out/mutant-stale/mutated/beta.h").read_text()
-    assert (tmp_path / "out/mutant-beta-says-other/mutated/beta.h").is_file()
+    folder = tmp_path / "out"
+    stale_file = folder / "mutant-stale/mutated/rt/room/beta.h"
+    assert "#error mutant stale: " in stale_file.read_text()
+    assert (folder / "mutant-beta-says-other/mutated/rt/room/beta.h").is_file()

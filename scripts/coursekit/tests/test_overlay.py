@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.building import overlay
+from coursekit.building import targets
 from coursekit.building.overlay import Choice
 from coursekit.course import catalog
 from coursekit.tests import fake_course
@@ -30,7 +30,7 @@ def write(
 ) -> Path:
     course = catalog.load(root)
     out = root / "build"
-    overlay.write_module(course, course.module(module), out, subject, prior)
+    targets.write_module(course, course.module(module), out, subject, prior)
     return out
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal, cast
 
 import pytest
 
 from coursekit.course.mutants import Mutant
+from coursekit.course.paths import Checkout
 from coursekit.errors import CourseError
 from coursekit.selftest import killing, plan
+from coursekit.selftest.memory import Memory
+from coursekit.selftest.outcome import Bench, Outcome, Part
 from coursekit.selftest.plan import Totals
 from coursekit.testing.verdicts import TestResult
 
@@ -62,8 +69,91 @@ def test_the_closing_line_counts() -> None:
 def test_parts_are_chosen_by_name_and_an_unknown_one_is_refused() -> None:
     assert [part.name for part in plan.choose(["stubs", "texts"], 0)] == ["stubs", "texts"]
     assert plan.choose([], 0) == plan.PARTS
-    assert not {part.name for part in plan.ON_CALL} & {part.name for part in plan.PARTS}
-    assert plan.choose(["contracts"], 0) == plan.ON_CALL
+    assert plan.choose([], 0, whole=True) == (*plan.PARTS, *plan.MORE)
+    assert [part.name for part in plan.choose(["gnu"], 0)] == ["gnu"]
     assert [part.name for part in plan.choose([], 5)] == ["soak"]
     with pytest.raises(CourseError, match="no part 'stub'"):
         plan.choose(["stub"], 0)
+
+
+def test_a_plain_run_says_what_it_leaves_out() -> None:
+    assert "headers" in plan.left_out(plan.choose([], 0))
+    assert "--whole" in plan.left_out(plan.choose([], 0))
+    assert plan.left_out(plan.choose([], 0, whole=True)) == ""
+    assert plan.left_out(plan.choose(["stubs"], 0)) == ""
+
+
+class Parts:
+    """A checkout with a memory, and a part of the self-test that counts how often it runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "a.h").write_text("int a;\n")
+        (root / "README.md").write_text("Read me.\n")
+        self.runs = 0
+        self.problem = self.skipped = ""
+        self.shown: list[str] = []
+
+    def run(self, reads: Literal["code", "everything"] = "code", *, again: bool = False) -> Totals:
+        checkout = Checkout(self.root, self.root / ".course", self.root / "build", False)
+        bench = cast(Bench, SimpleNamespace(checkout=checkout, show=self.shown.append))
+        part = Part("part", "it works", self._outcomes, reads)
+        return plan.run(bench, [part], Memory(checkout), again=again)
+
+    def _outcomes(self, bench: Bench) -> Iterator[Outcome]:
+        self.runs += 1
+        yield Outcome("one")
+        yield Outcome("two", self.problem, self.skipped)
+
+
+def test_what_has_not_changed_is_not_proved_again(tmp_path: Path) -> None:
+    parts = Parts(tmp_path)
+    assert parts.run().passed == 2
+    assert (parts.run().passed, parts.runs) == (2, 1)
+    assert "nothing has changed since" in parts.shown[-1]
+    parts.run(again=True)
+    assert parts.runs == 2
+
+
+@pytest.mark.parametrize("file", ["a.h", "b.h"])
+def test_what_has_changed_is_proved_again(tmp_path: Path, file: str) -> None:
+    parts = Parts(tmp_path)
+    parts.run()
+    (tmp_path / file).write_text("int other;\n")
+    parts.run()
+    assert parts.runs == 2
+
+
+def test_prose_concerns_only_what_reads_it(tmp_path: Path) -> None:
+    parts = Parts(tmp_path)
+    parts.run()
+    (tmp_path / "README.md").write_text("Read me, please.\n")
+    parts.run()
+    assert parts.runs == 1
+    parts.run("everything")
+    (tmp_path / "README.md").write_text("Do read me.\n")
+    parts.run("everything")
+    assert parts.runs == 3
+
+
+def test_a_part_that_failed_or_could_not_look_is_proved_again(tmp_path: Path) -> None:
+    parts = Parts(tmp_path)
+    for parts.problem, parts.skipped in (("it is wrong", ""), ("", "no tool for it")):
+        parts.run()
+    parts.run()
+    assert parts.runs == 3
+
+
+def test_what_changes_while_it_is_proved_is_not_remembered(tmp_path: Path) -> None:
+    parts = Parts(tmp_path)
+    original = parts._outcomes
+
+    def saves(bench: Bench) -> Iterator[Outcome]:
+        yield from original(bench)
+        (tmp_path / "a.h").write_text("int saved;\n")
+
+    setattr(parts, "_outcomes", saves)
+    parts.run()
+    (tmp_path / "a.h").write_text("int a;\n")
+    parts.run()
+    assert parts.runs == 2
