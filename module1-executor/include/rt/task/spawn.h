@@ -25,6 +25,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <source_location>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -210,6 +211,28 @@ class [[nodiscard]] JoinHandle {
   RawJoinHandle raw_;
 };
 
+// Where the task is spawned that this thread spawns in this scope. It goes by the side of
+// spawn_raw(), since only some schedulers' tasks remember it (module 3's).
+class [[nodiscard]] SpawnSite {
+ public:
+  explicit SpawnSite(const std::source_location& where) noexcept
+      : outer_(std::exchange(slot(), where)) {}
+  SpawnSite(const SpawnSite&) = delete;
+  SpawnSite& operator=(const SpawnSite&) = delete;
+  ~SpawnSite() { slot() = outer_; }
+
+  // No file: it is not known.
+  static std::source_location current() noexcept { return slot(); }
+
+ private:
+  struct Tag;
+  static std::source_location& slot() noexcept {
+    return sync::ThreadLocal<std::source_location, Tag>::get();
+  }
+
+  const std::source_location outer_;
+};
+
 // Something that runs tasks.
 class Scheduler {
  public:
@@ -226,8 +249,14 @@ class Scheduler {
 // Makes `scheduler` the current one of this thread for as long as this object lives.
 class [[nodiscard]] EnterScheduler {
  public:
-  explicit EnterScheduler(Scheduler* scheduler) noexcept
-      : scheduler_(scheduler), outer_(std::exchange(innermost(), this)) {}
+  // What the thread runs meanwhile.
+  enum class Runs {
+    kTasks,  // They wait for each other by co_await: the thread itself must not block.
+    kJobs,   // Functions that may block. It is a thread of a pool for such functions (module 5).
+  };
+
+  explicit EnterScheduler(Scheduler* scheduler, Runs runs = Runs::kTasks) noexcept
+      : scheduler_(scheduler), runs_(runs), outer_(std::exchange(innermost(), this)) {}
   EnterScheduler(const EnterScheduler&) = delete;
   EnterScheduler& operator=(const EnterScheduler&) = delete;
   ~EnterScheduler() { innermost() = outer_; }
@@ -243,6 +272,19 @@ class [[nodiscard]] EnterScheduler {
     while (here != nullptr && here->scheduler_ != &scheduler) here = here->outer_;
     return here != nullptr;
   }
+  // Whether this thread may sleep until a future is ready: nobody's tasks would wait for it.
+  static bool may_block() noexcept {
+    const EnterScheduler* const here = innermost();
+    return here == nullptr || here->scheduler_ == nullptr || here->runs_ == Runs::kJobs;
+  }
+  // Whether this thread is in a job of `scheduler`, and perhaps in other things since.
+  static bool is_in_job_of(const Scheduler& scheduler) noexcept {
+    const EnterScheduler* here = innermost();
+    while (here != nullptr && (here->scheduler_ != &scheduler || here->runs_ != Runs::kJobs)) {
+      here = here->outer_;
+    }
+    return here != nullptr;
+  }
 
  private:
   struct Tag;
@@ -251,6 +293,7 @@ class [[nodiscard]] EnterScheduler {
   }
 
   Scheduler* const scheduler_;
+  const Runs runs_;
   const EnterScheduler* const outer_;
 };
 
@@ -259,27 +302,33 @@ inline Scheduler* current_scheduler() noexcept { return EnterScheduler::current(
 
 // For destructors, which cannot throw: prints a line and ends the program.
 [[noreturn]] inline void destroyed_inside_a_task(const char* what) noexcept {
-  std::fprintf(stderr,
-               "%s: destroyed inside one of its own tasks, or in its own block_on(), which still "
-               "need it. Let the thread that made it destroy it, outside of all tasks.\n",
-               what);
+  std::fprintf(
+      stderr,
+      "%s: destroyed inside one of its own tasks, or in its own block_on() or one of its "
+      "blocking jobs, which still need it. Let the thread that made it destroy it, outside "
+      "of all tasks.\n",
+      what);
   std::abort();
 }
 
 // Spawns onto a given scheduler.
 template <Future F>
-JoinHandle<OutputOf<F>> spawn_on(Scheduler& scheduler, F future) {
+JoinHandle<OutputOf<F>> spawn_on(
+    Scheduler& scheduler, F future,
+    const std::source_location& where = std::source_location::current()) {
+  const SpawnSite site(where);
   return JoinHandle<OutputOf<F>>(scheduler.spawn_raw(&future, kFutureVTable<F>));
 }
 
 // Spawns onto the runtime of this thread. Throws std::logic_error outside of any.
 template <Future F>
-JoinHandle<OutputOf<F>> spawn(F future) {
+JoinHandle<OutputOf<F>> spawn(F future,
+                              const std::source_location& where = std::source_location::current()) {
   Scheduler* scheduler = current_scheduler();
   if (scheduler == nullptr) {
     throw std::logic_error("spawn: this thread runs no runtime; call it from inside a task");
   }
-  return spawn_on(*scheduler, std::move(future));
+  return spawn_on(*scheduler, std::move(future), where);
 }
 
 }  // namespace rt

@@ -31,7 +31,7 @@ struct Sleeper {
 
 // Throws std::logic_error inside a task of a runtime: to wait there would stop its thread.
 inline void require_no_runtime() {
-  if (current_scheduler() == nullptr) return;
+  if (EnterScheduler::may_block()) return;
   throw std::logic_error(
       "block_on: this thread runs the tasks of a runtime already; inside a task, co_await the "
       "future instead");

@@ -23,10 +23,12 @@
 
 #include <cstdint>
 #include <exception>
+#include <source_location>
 #include <utility>
 
 #include "rt/future/waker.h"
 #include "rt/platform/sync.h"
+#include "rt/task/spawn.h"
 #include "rt/task/task_state.h"
 #include "rt/task/unhandled.h"
 #include "rt/trace/trace.h"
@@ -115,6 +117,7 @@ struct TaskHeader {
   // The waker of who joins; one that owns nothing, if there is none. Join waker set: the task's;
   // else the JoinHandle's, until it is complete.
   sync::Cell<Waker> join_waker{nullptr, nullptr};
+  const std::source_location spawned_at = SpawnSite::current();
   const Id id;
   // Was never run. As queue_next.
   sync::Cell<bool> is_new{true};

@@ -41,6 +41,8 @@
 #pragma once
 
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -49,6 +51,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -67,6 +70,7 @@
 #include "rt/runtime/driver_parks.h"
 #include "rt/runtime/guest.h"
 #include "rt/runtime/metrics.h"
+#include "rt/runtime/runtime_services.h"
 #include "rt/runtime/stealing_scheduler.h"
 #include "rt/runtime/worker_shared.h"
 #include "rt/task/join.h"
@@ -82,6 +86,9 @@ namespace detail {
 // What a Runtime, its Handles and its workers share, and what the tasks know as their Scheduler.
 class RuntimeCore final : public Scheduler {
  public:
+  // How a thread of the runtime that is no worker is started, under a name of its own.
+  using StartThread = std::function<sync::Thread(std::string name, std::function<void()> body)>;
+
   RuntimeCore(std::size_t workers, std::unique_ptr<DriverParks> parks, const WorkerOptions& options)
       : driver_(parks->driver()),
         scheduler_(new StealingScheduler(workers, std::move(parks), options)),
@@ -91,19 +98,45 @@ class RuntimeCore final : public Scheduler {
 
   StealingScheduler& scheduler() noexcept { return *scheduler_; }
   const DriverHandle& driver() const noexcept { return driver_.handle(); }
+  RuntimeServices& services() noexcept { return services_; }
+
+  // What its services have to know. Set before the first worker runs.
+  struct ServiceOptions {
+    ServiceOptions() {}
+    std::size_t max_blocking_threads = 512;
+    StartThread start_thread;
+    UnhandledHook unhandled;
+  };
+  ServiceOptions service_options;
+
+  // Starts a thread of a service. What it calls may block; its current runtime and driver are this
+  // one's, which lives on until it has ended. Throws std::system_error. REQUIRES: the service is
+  // not closed.
+  sync::Thread start_thread(std::string name, std::function<void()> body) {
+    return service_options.start_thread(std::move(name), [self = self_, body = std::move(body)] {
+      const EnterScheduler scheduler(self.get(), EnterScheduler::Runs::kJobs);
+      const EnterDriver driver(self->driver());
+      body();
+    });
+  }
+  // Of the Runtime: its own reference, while it has not closed its services.
+  void set_self(sync::Arc<RuntimeCore> self) noexcept { self_ = std::move(self); }
 
   RawJoinHandle spawn_raw(void* future, const FutureVTable& vtable) override {
     NewTask task = TaskCell::create(future, vtable, *scheduler_, true);
     scheduler_->spawn(std::move(task.owned), std::move(task.scheduled));
     return join_handle(std::move(task.joined));
   }
-  void spawn_detached(void* future, const FutureVTable& vtable) {
+  void spawn_detached(void* future, const FutureVTable& vtable, const std::source_location& where) {
+    const SpawnSite site(where);
     NewTask task = TaskCell::create(future, vtable, *scheduler_, false);
     scheduler_->spawn(std::move(task.owned), std::move(task.scheduled));
   }
 
   // A worker's thread, until close().
   void be_worker(std::size_t worker) {
+    PollSlot& polled = scheduler_->shared().seats[worker].polled;
+    polled.set_thread(static_cast<int>(::syscall(SYS_gettid)));
     inside([&] { return scheduler_->work(worker); });
   }
   // In place of it, where there is no thread. REQUIRES: close() was called.
@@ -142,6 +175,10 @@ class RuntimeCore final : public Scheduler {
   sync::Mutex mutex_;
   sync::CondVar ended_;
   sync::Cell<std::size_t> threads_left_;  // Guarded by the mutex.
+  RuntimeServices services_;
+  // For the threads of services. Written before the first of them is made and after the last has
+  // been closed.
+  sync::Arc<RuntimeCore> self_;
 };
 
 }  // namespace detail
@@ -150,6 +187,7 @@ class Runtime final {
  public:
   class Builder;
   class Handle;
+  using Where = std::source_location;
 
   // With all that a Builder would choose, but for the number of workers.
   static absl::StatusOr<std::unique_ptr<Runtime>> create(std::size_t workers);
@@ -163,9 +201,11 @@ class Runtime final {
     if (EnterScheduler::has_entered(*core_)) destroyed_inside_a_task("rt::Runtime");
     if (has_given_up_) {
       for (sync::Thread& thread : threads_) thread.detach();
+      core_->services().abandon();
     } else {
       shutdown();
     }
+    core_->set_self({});
   }
 
   // Polls `future` on this thread until it is ready, while the workers run what it spawns. Returns
@@ -182,15 +222,15 @@ class Runtime final {
   // Spawns from outside of any task; inside, rt::spawn() does the same. After shutdown() the
   // future is dropped at once, and the handle says Cancelled.
   template <Future F>
-  JoinHandle<OutputOf<F>> spawn(F future) {
-    return spawn_on(*core_, std::move(future));
+  JoinHandle<OutputOf<F>> spawn(F future, const Where& where = Where::current()) {
+    return spawn_on(*core_, std::move(future), where);
   }
 
   // The same for a task that nobody will join: what it returns is dropped, and what it throws is
   // told to on_unhandled_exception(), or on stderr.
   template <Future F>
-  void spawn_detached(F future) {
-    core_->spawn_detached(&future, kFutureVTable<F>);
+  void spawn_detached(F future, const Where& where = Where::current()) {
+    core_->spawn_detached(&future, kFutureVTable<F>, where);
   }
 
   // For threads that have nothing else of this runtime.
@@ -198,6 +238,9 @@ class Runtime final {
 
   // For those who register sockets and set timers outside of any task.
   const DriverHandle& driver() const noexcept { return core_->driver(); }
+
+  // For what is built on a runtime: rt/runtime/runtime_services.h.
+  const sync::Arc<detail::RuntimeCore>& core() const noexcept { return core_; }
 
   // How many tasks have not ended.
   std::size_t alive() const noexcept { return core_->scheduler().alive(); }
@@ -218,15 +261,17 @@ class Runtime final {
     // Whoever has the threads joins them: one wake-up of this thread where the other way has two.
     for (sync::Thread& thread : threads) thread.join();
     core_->wait_for_the_end();
+    core_->services().wait_for_the_end(Instant::infinite_future());
   }
 
   // The same, and gives up after `limit` of the clock of rt/platform/clock.h. False: a worker is
-  // still in a poll. Then it is left to itself, and so is what its task refers to: that has to live
-  // until the poll has ended, and until then tasks may be alive. The destructor will not wait
-  // either. May be called again, also as shutdown().
+  // still in a poll, or a thread of a service is busy. Then it is left to itself, and so is what
+  // its task refers to: that has to live until the poll has ended, and until then tasks may be
+  // alive. The destructor will not wait either. May be called again, also as shutdown().
   bool shutdown_for(absl::Duration limit) {
     if (!begin_shutdown()) return true;
-    if (!core_->wait_for_the_end(clock::now() + limit)) {
+    const Instant deadline = clock::now() + limit;
+    if (!core_->wait_for_the_end(deadline) || !core_->services().wait_for_the_end(deadline)) {
       has_given_up_ = true;
       return false;
     }
@@ -235,7 +280,9 @@ class Runtime final {
   }
 
  private:
-  explicit Runtime(sync::Arc<detail::RuntimeCore> core) noexcept : core_(std::move(core)) {}
+  explicit Runtime(sync::Arc<detail::RuntimeCore> core) noexcept : core_(std::move(core)) {
+    core_->set_self(core_);
+  }
 
   // False: this is the end of a task that is being dropped, in our own shutdown.
   bool begin_shutdown() {
@@ -245,8 +292,14 @@ class Runtime final {
           "shutdown: a task of this runtime cannot wait until all of its tasks have ended; let the "
           "thread that made the runtime do it");
     }
+    if (EnterScheduler::is_in_job_of(*core_)) {
+      throw std::logic_error(
+          "shutdown: a blocking job of this runtime cannot wait until all of its jobs have ended; "
+          "let the thread that made the runtime do it");
+    }
     if (StealingScheduler::Here::is_in(scheduler)) return false;
     scheduler.close();
+    core_->services().close();
     return true;
   }
 
@@ -261,14 +314,15 @@ class Runtime final {
 class Runtime::Handle {
  public:
   template <Future F>
-  JoinHandle<OutputOf<F>> spawn(F future) const {
-    return spawn_on(*core_, std::move(future));
+  JoinHandle<OutputOf<F>> spawn(F future, const Where& where = Where::current()) const {
+    return spawn_on(*core_, std::move(future), where);
   }
   template <Future F>
-  void spawn_detached(F future) const {
-    core_->spawn_detached(&future, kFutureVTable<F>);
+  void spawn_detached(F future, const Where& where = Where::current()) const {
+    core_->spawn_detached(&future, kFutureVTable<F>, where);
   }
   const DriverHandle& driver() const noexcept { return core_->driver(); }
+  const sync::Arc<detail::RuntimeCore>& core() const noexcept { return core_; }
   std::size_t alive() const noexcept { return core_->scheduler().alive(); }
   RuntimeMetrics metrics() const { return core_->scheduler().metrics(); }
 
@@ -312,7 +366,7 @@ class Runtime::Builder {
   // shows 15 characters: of longer ones the number stays.
   Builder& thread_name(std::string name) { return set(name_, std::move(name)); }
 
-  // How many threads there may be for blocking calls, beside the workers. Module 5 has some.
+  // How many threads there may be for blocking calls, beside the workers: module 5's pool.
   Builder& max_blocking_threads(std::size_t most) { return set(max_blocking_, most); }
 
   // Every so many polls a worker takes one task from the queue that is common to all, before its
@@ -330,8 +384,8 @@ class Runtime::Builder {
   // paused when the runtime has gone, until somebody calls clock::resume().
   Builder& start_paused(bool paused) { return set(start_paused_, paused); }
 
-  // Called by each worker's thread, before and after all else that it does. They are outside of the
-  // runtime there, several at once, and may not throw.
+  // Called by each thread of the runtime, before and after all else that it does. They are outside
+  // of the runtime there, several at once, and may not throw.
   Builder& on_thread_start(Hook hook) { return set(on_start_, std::move(hook)); }
   Builder& on_thread_stop(Hook hook) { return set(on_stop_, std::move(hook)); }
 
@@ -341,8 +395,9 @@ class Runtime::Builder {
   // told. Without a hook it is one line on stderr for each.
   Builder& on_unhandled_exception(UnhandledHook hook) { return set(unhandled_, std::move(hook)); }
 
-  // How a worker's thread is started, for those who choose its stack or its core. It calls what it
-  // is given once, on that thread. What it throws, as std::system_error, is what build() returns.
+  // How a thread of the runtime is started, for those who choose its stack or its core. It calls
+  // what it is given once, on that thread. What it throws, as std::system_error, is what build()
+  // returns. It may not call the runtime: a lock of it may be held.
   Builder& start_thread(StartThread start) { return set(start_thread_, std::move(start)); }
 
   // Starts the runtime. InvalidArgument for a number that may not be, which it names with its
@@ -358,6 +413,11 @@ class Runtime::Builder {
     auto core = sync::Arc<detail::RuntimeCore>::make(
         workers, std::make_unique<DriverParks>(workers, *std::move(driver)), options_);
     core->scheduler().set_unhandled_hook(unhandled_);
+    core->service_options.max_blocking_threads = max_blocking_;
+    core->service_options.unhandled = unhandled_;
+    core->service_options.start_thread = [*this](std::string name, std::function<void()> body) {
+      return start_named(std::move(name), std::move(body));
+    };
     std::unique_ptr<Runtime> runtime(new Runtime(core));
     status = start_threads(*runtime, core);
     if (!status.ok()) return status;
@@ -423,14 +483,25 @@ class Runtime::Builder {
   }
 
   sync::Thread start_worker(const sync::Arc<detail::RuntimeCore>& core, std::size_t i) const {
-    std::function<void()> body = [core, i, name = name_of(i), start = on_start_, stop = on_stop_] {
+    // Outside of the hooks: when it has said that it ends, nothing of this thread follows.
+    return start([core, body = named(name_of(i), [core, i] { core->be_worker(i); })] {
+      body();
+      core->thread_ends();
+    });
+  }
+  sync::Thread start_named(std::string name, std::function<void()> body) const {
+    return start(named(std::move(name), std::move(body)));
+  }
+  std::function<void()> named(std::string name, std::function<void()> body) const {
+    return [name = std::move(name), body = std::move(body), start = on_start_, stop = on_stop_] {
       trace::name_thread(name);
       ::pthread_setname_np(::pthread_self(), name.c_str());
       if (start) start();
-      core->be_worker(i);
+      body();
       if (stop) stop();
-      core->thread_ends();
     };
+  }
+  sync::Thread start(std::function<void()> body) const {
     if (start_thread_) return start_thread_(std::move(body));
     return sync::Thread(std::move(body));
   }

@@ -195,6 +195,7 @@ class Worker {
 
   void run(TaskRef task) {
     seat_.counters.polls.add();
+    seat_.polled.begin(task->id, task->spawned_at);
     std::move(task).run();
   }
 
@@ -204,6 +205,7 @@ class Worker {
   void park() {
     const Collecting collecting(*this);
     seat_.counters.parks.add();
+    seat_.polled.rest();
     const trace::ParkScope traced;
     seat_.park.park();
   }

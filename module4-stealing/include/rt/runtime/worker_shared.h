@@ -34,6 +34,7 @@
 #include "rt/runtime/inject_queue.h"
 #include "rt/runtime/local_queue.h"
 #include "rt/runtime/metrics.h"
+#include "rt/runtime/poll_slot.h"
 #include "rt/runtime/worker_parks.h"
 #include "rt/trace/trace.h"
 
@@ -57,6 +58,7 @@ class WorkerShared {
     Backlog backlog;
     Park& park;
     WorkerCounters counters;
+    PollSlot polled;
   };
 
   WorkerShared(std::size_t workers, std::unique_ptr<WorkerParks> given, WorkerOptions o)

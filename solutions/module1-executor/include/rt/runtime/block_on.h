@@ -94,7 +94,7 @@ class BlockedThread {
 // Throws std::logic_error inside a task of a runtime.
 template <Future F>
 OutputOf<F> block_on(F future) {
-  if (current_scheduler() != nullptr) {
+  if (!EnterScheduler::may_block()) {
     throw std::logic_error(
         "block_on: this thread runs the tasks of a runtime, and none of them could go on while it "
         "blocks; co_await the future instead");
