@@ -199,6 +199,10 @@ const char* SysPlans::word(Call call) {
       return "pidfd_open";
     case Call::kWaitid:
       return "waitid";
+    case Call::kPreadv2:
+      return "preadv2";
+    case Call::kPwrite:
+      return "pwrite";
   }
   return "?";
 }

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +143,14 @@ class Calls {
 
   virtual int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
     return ::waitid(type, id, info, options);
+  }
+
+  virtual ssize_t preadv2(int fd, const iovec* parts, int count, off_t offset, int flags) {
+    return ::preadv2(fd, parts, count, offset, flags);
+  }
+
+  virtual ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) {
+    return ::pwrite(fd, data, size, offset);
   }
 };
 
@@ -300,6 +309,18 @@ inline int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   if (Calls* const calls = internal::replaced()) [[unlikely]]
     return calls->waitid(type, id, info, options);
   return ::waitid(type, id, info, options);
+}
+
+inline ssize_t preadv2(int fd, const iovec* parts, int count, off_t offset, int flags) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->preadv2(fd, parts, count, offset, flags);
+  return ::preadv2(fd, parts, count, offset, flags);
+}
+
+inline ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) {
+  if (Calls* const calls = internal::replaced()) [[unlikely]]
+    return calls->pwrite(fd, data, size, offset);
+  return ::pwrite(fd, data, size, offset);
 }
 
 }  // namespace rt::sys

@@ -110,6 +110,23 @@ class SysScript final : public rt::sys::Calls {
     return plans_.finish(Call::kSendto, fd, result, flags, size);
   }
 
+  ssize_t preadv2(int fd, const iovec* parts, int count, off_t offset, int flags) override {
+    iovec first = parts[0];
+    const bool fails = plans_.fails(Call::kPreadv2, fd, first.iov_len);
+    const bool is_short = first.iov_len < parts[0].iov_len;
+    const long result =
+        fails ? -1
+              : Calls::preadv2(fd, is_short ? &first : parts, is_short ? 1 : count, offset, flags);
+    return plans_.finish(Call::kPreadv2, fd, result, flags, parts[0].iov_len);
+  }
+
+  ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) override {
+    size_t most = size;
+    const long result =
+        plans_.fails(Call::kPwrite, fd, most) ? -1 : Calls::pwrite(fd, data, most, offset);
+    return plans_.finish(Call::kPwrite, fd, result, 0, size);
+  }
+
   int epoll_wait(int epoll_fd, epoll_event* events, int count, int timeout_ms) override {
     auto most = static_cast<size_t>(count);
     const int result =

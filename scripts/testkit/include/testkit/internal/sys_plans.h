@@ -42,6 +42,8 @@ enum class Call {
   kEventfdWrite,
   kPidfdOpen,
   kWaitid,
+  kPreadv2,
+  kPwrite,
 };
 
 // A call that was made, and what came of it.
@@ -49,7 +51,8 @@ struct SysRecord {
   Call call;
   int fd = -1;                   // of accept4: the listener; of epoll_ctl: not the epoll's own; of
                                  // poll, epoll_wait, and what makes a descriptor: -1
-  size_t size = 0;               // of read, write, recvfrom, sendto: as asked for
+  size_t size = 0;               // of read, write, recvfrom, sendto, preadv2 (of the first part),
+                                 // pwrite: as asked for
   int argument = 0;              // flags; of poll, epoll_wait: the time-out; of shutdown: how; of
                                  // epoll_ctl: the operation; of get- and setsockopt: the option
   long result = 0;               // as the caller got it
@@ -86,8 +89,8 @@ class SysPlans {
     Plan& gives(std::string bytes);
     // read: 0, the peer has ended its side.
     Plan& ends();
-    // read, write, recvfrom, sendto, epoll_wait: the kernel is asked, for `size` bytes, or events,
-    // at most.
+    // read, write, recvfrom, sendto, preadv2, pwrite, epoll_wait: the kernel is asked, for `size`
+    // bytes, or events, at most.
     Plan& at_most(size_t size);
     // The kernel is asked as the caller said.
     Plan& passes();
