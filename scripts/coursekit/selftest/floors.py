@@ -15,8 +15,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("future",),
     ("task",),
     ("driver",),
-    ("net", "process", "time", "sync", "fs"),
+    ("net", "process", "time", "sync"),
     ("runtime",),
+    ("fs",),  # above the runtime: a file blocks, and its pool is a runtime's
     ("exercise",),
 )
 _FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
