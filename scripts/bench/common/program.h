@@ -38,6 +38,10 @@
 //   greedy      one task computes and never gives way; a thread outside of      p99: µs from the
 //               the runtime sends the time to another task, N times, 200 µs     sending to the
 //               apart                                                           receiving
+//   blocking    main hands a function that does nothing to the pool for         ns each
+//               blocking calls, and awaits it, N times
+//   read        main reads 64 bytes of a file that the kernel has in memory,    ns each
+//               N times; and reads them N times on the pool
 //   echo        a server: {"port": P}, then it serves until stdin ends. A task  (common/load.cc
 //               for each connection reads into 1,024 bytes of its own and       measures from
 //               writes all of it back                                           outside)

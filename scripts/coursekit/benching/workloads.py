@@ -129,6 +129,23 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("skynet", (_one("skynet", "skynet", "ms", "lower", 0.35),), 1_000_000, 1_000_000, 100),
     Workload("start-stop", (_one("start-stop", "start + stop", "µs", "lower", 0.9),), 300, 60, 2),
     Workload("greedy", (_one("greedy", "beside a hog, p99", "µs", "lower"),), 2_000, 500, 5),
+    Workload(
+        "blocking",
+        (_one("blocking", "blocking call", "ns", "lower", 1.0),),
+        50_000,
+        10_000,
+        50,
+    ),
+    Workload(
+        "read",
+        (
+            _one("read-cached", "read, cached", "ns", "lower"),
+            _one("read-pool", "read, by the pool", "ns", "lower"),
+        ),
+        50_000,
+        10_000,
+        50,
+    ),
     _busy(50, None),
     _busy(1000, 0.3),
     Workload(

@@ -75,6 +75,18 @@ fn start_stop(size: Size) {
     print(&[("start-stop", ns_since(start) / 1e3 / size.n as f64)]);
 }
 
+fn blocking(size: Size) {
+    let value = rt::run(size.workers, async move {
+        tokio::task::spawn_blocking(|| {}).await.unwrap(); // Its thread is there.
+        let start = Instant::now();
+        for _ in 0..size.n {
+            tokio::task::spawn_blocking(|| {}).await.unwrap();
+        }
+        each(start, size.n)
+    });
+    print(&[("blocking", value)]);
+}
+
 async fn echo_one(mut stream: TcpStream) {
     let mut buffer = [0u8; ECHO_BUFFER];
     loop {
@@ -150,6 +162,7 @@ fn main() {
         ("skynet", skynet),
         ("start-stop", start_stop),
         ("greedy", greedy),
+        ("blocking", blocking),
         ("echo", echo),
         ("echo-idle", echo_idle),
     ]);
