@@ -17,6 +17,7 @@ from coursekit.selftest import (
     floors,
     handed_out,
     killing,
+    pictures,
     runs,
     soak,
     tools,
@@ -44,6 +45,12 @@ PARTS: tuple[Part, ...] = (
     Part("format", "C++ files are formatted", tools.formatting),
     Part("types", "the tools are typed", tools.types),
     Part("tools", "the tools pass their own tests", tools.python_tests, "everything"),
+    Part(
+        "visualizer",
+        "the page is what its sources make, and works in a browser",
+        pictures.shown,
+        "everything",
+    ),
     Part("snippets", "each snippet of a lesson compiles", compiling.snippets, "everything"),
     Part(
         "solutions",
