@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -187,6 +188,13 @@ TEST(IoPoolSystem, ATimerThatOutlivesThePoolIsCancelled) {
   }
   EXPECT_EQ(task.wakes(), 1);
   EXPECT_THROW((void)task.poll(*timer), rt::Cancelled);
+}
+
+TEST(IoPoolSystem, TooManyWorkersIsAnErrorThatSaysHowManyItMayHave) {
+  const absl::Status status = IoPool::create(std::size_t{1} << 40).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "IoPool: 1099511627776 workers; it may have 32768 at most");
 }
 
 TEST(IoPoolSystem, NoWorkersIsAnError) {

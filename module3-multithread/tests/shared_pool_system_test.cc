@@ -40,6 +40,20 @@ TEST(SharedPool, NoWorkersIsAnErrorAndOneIsEnough) {
   done.arrive_and_wait();
 }
 
+// Bug it is here for: memory for each of a trillion workers, until the machine has no more.
+TEST(SharedPool, TooManyWorkersIsAnErrorThatSaysHowManyItMayHave) {
+  for (const std::size_t workers :
+       {SharedPool::kMostWorkers + 1, std::size_t{1} << 40, ~std::size_t{0}}) {
+    try {
+      SharedPool pool(workers);
+      ADD_FAILURE() << workers;
+    } catch (const std::invalid_argument& error) {
+      EXPECT_EQ(std::string(error.what()),
+                "SharedPool: " + std::to_string(workers) + " workers; it may have 32768 at most");
+    }
+  }
+}
+
 // Bug it is here for: a worker that sleeps is not told that it is over.
 TEST(SharedPool, EndsWithWorkersThatSleep) {
   for (const std::size_t workers : {1u, 4u}) {

@@ -27,6 +27,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "rt/driver/driver.h"
 #include "rt/driver/driver_handle.h"
 #include "rt/future/future.h"
@@ -38,10 +39,14 @@ namespace rt {
 
 class IoPool {
  public:
-  // Fails for no workers, and when the kernel has no descriptors left for it. Throws
-  // std::system_error when the system has no more threads.
+  // Fails for no workers and for more than SharedPool::kMostWorkers, and when the kernel has no
+  // descriptors left for it. Throws std::system_error when the system has no more threads.
   static absl::StatusOr<std::unique_ptr<IoPool>> create(std::size_t workers) {
     if (workers == 0) return absl::InvalidArgumentError("IoPool: it needs one worker or more");
+    if (workers > SharedPool::kMostWorkers) {
+      return absl::InvalidArgumentError(absl::StrCat("IoPool: ", workers, " workers; it may have ",
+                                                     SharedPool::kMostWorkers, " at most"));
+    }
     absl::StatusOr<std::unique_ptr<Driver>> driver = Driver::create();
     if (!driver.ok()) return driver.status();
     auto parks = std::make_unique<DriverParks>(workers, *std::move(driver));

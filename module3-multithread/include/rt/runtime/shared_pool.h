@@ -48,15 +48,19 @@ class SharedPool final : public Scheduler {
     kByHand,   // None: whoever wants a worker to do something calls step(). For tests.
   };
 
-  // Throws std::invalid_argument for no workers, and std::system_error when the system has no more
-  // threads.
+  // Tokio's limit for its workers. Each has memory of its own before the first thread starts: a
+  // number that was never meant as one must not take all that there is.
+  static constexpr std::size_t kMostWorkers = 32'768;
+
+  // Throws std::invalid_argument for no workers and for more than kMostWorkers, and
+  // std::system_error when the system has no more threads.
   explicit SharedPool(std::size_t workers)
-      : SharedPool(workers, std::make_unique<PlainParks>(workers)) {}
+      : SharedPool(workers, std::make_unique<PlainParks>(checked(workers))) {}
 
   // The same, with workers that sleep by `parks`, which has a Park for each.
   SharedPool(std::size_t workers, std::unique_ptr<WorkerParks> parks,
              Threads threads = Threads::kStarted)
-      : queue_(new SharedQueue(at_least_one(workers), std::move(parks))) {
+      : queue_(new SharedQueue(checked(workers), std::move(parks))) {
     if (threads == Threads::kByHand) return;
     std::exception_ptr failed;
     try {
@@ -151,8 +155,13 @@ class SharedPool final : public Scheduler {
  private:
   enum class Phase { kRunning, kEnding, kEnded };
 
-  static std::size_t at_least_one(std::size_t workers) {
+  static std::size_t checked(std::size_t workers) {
     if (workers == 0) throw std::invalid_argument("SharedPool: it needs one worker or more");
+    if (workers > kMostWorkers) {
+      throw std::invalid_argument("SharedPool: " + std::to_string(workers) +
+                                  " workers; it may have " + std::to_string(kMostWorkers) +
+                                  " at most");
+    }
     return workers;
   }
 
