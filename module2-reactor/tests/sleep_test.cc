@@ -245,6 +245,17 @@ TEST_F(SleepTest, AWakeMayDropWhoIsDueToo) {
   EXPECT_TRUE(no_timer_left());
 }
 
+// Bug it is here for: a waker that is cloned under the lock of the timers.
+TEST_F(SleepTest, TheTimeMayComeWhileAWakerIsCloned) {
+  TestTask first("first"), second("second");
+  Sleep timer = rt::sleep(Seconds(10));
+  ASSERT_THAT(first.poll(timer), IsPending());
+  second.on_clone([&] { pass(Seconds(10)); });
+  EXPECT_THAT(second.poll(timer), IsReady()) << "it has fired since it was looked at";
+  EXPECT_EQ(first.wakes(), 1);
+  EXPECT_EQ(first.live() + second.live(), 2 * kOnlyItsOwn);
+}
+
 // --- Dropping ------------------------------------------------------------------------------------
 
 // Bug it is here for: a dropped Sleep that leaves its timer in the wheel.

@@ -22,7 +22,8 @@
 // Invariants
 //   1. Never early: a timer fires by a fire(now) with now >= deadline. Never late by a whole tick:
 //      it fires by the first fire(now) with now >= deadline + kTick.
-//   2. A timer wakes its newest waker, once. Wakers run and are dropped with no lock held; what
+//   2. A timer wakes its newest waker, once. Wakers are cloned, run and dropped with no lock held;
+//   what
 //      they run may poll, cancel and destroy any timer.
 //   3. After a cancel() the timer is touched by nobody, and may be destroyed.
 //   4. Between begin_sleep() and end_sleep(), a timer that comes before the sleep's end calls
@@ -232,15 +233,23 @@ class Timers {
   }
 
   Poll<void> poll_armed(Timer& timer, Context& cx) {
-    Waker old(nullptr, nullptr);  // Before the lock: dropped after it.
-    const sync::ShortLock lock(mutex_);
-    // Relaxed: the lock orders it. It may have changed before we had the lock.
-    const Timer::State state = timer.state_.load(std::memory_order_relaxed);
-    if (state == Timer::kFired) return kReady;
-    if (state == Timer::kLost) throw Cancelled();
-    Waker& stored = timer.waker_.write();
-    if (!stored.will_wake(cx.waker())) old = std::exchange(stored, cx.waker().clone());
-    return kPending;
+    std::optional<Waker> newest;  // What is left in it at the end is dropped after the lock.
+    for (;;) {
+      {
+        const sync::ShortLock lock(mutex_);
+        // Relaxed: the lock orders it. It may have changed before we had the lock.
+        const Timer::State state = timer.state_.load(std::memory_order_relaxed);
+        if (state == Timer::kFired) return kReady;
+        if (state == Timer::kLost) throw Cancelled();
+        Waker& stored = timer.waker_.write();
+        if (stored.will_wake(cx.waker())) return kPending;
+        if (newest.has_value()) {
+          std::swap(stored, *newest);
+          return kPending;
+        }
+      }
+      newest.emplace(cx.waker().clone());
+    }
   }
 
   // Wakes all that are due at `tick`, a batch at a time.

@@ -77,16 +77,22 @@ class [[nodiscard]] ThreadTimer {
       shared_ = std::move(shared);  // Last: where no thread can be had, nothing has begun.
       return kPending;
     }
-    std::optional<Waker> old;  // Before the lock: dropped after it.
-    const sync::Lock lock(shared_->mutex);
-    if (shared_->fired) {
-      done_ = true;
-      return kReady;
+    std::optional<Waker> newest;  // What is left in it at the end is dropped after the lock.
+    for (;;) {
+      {
+        const sync::Lock lock(shared_->mutex);
+        if (shared_->fired) {
+          done_ = true;
+          return kReady;
+        }
+        if (shared_->waker->will_wake(cx.waker())) return kPending;
+        if (newest.has_value()) {
+          newest.swap(shared_->waker);
+          return kPending;
+        }
+      }
+      newest.emplace(cx.waker().clone());  // Then look again: it may have fired.
     }
-    if (!shared_->waker->will_wake(cx.waker())) {
-      old = std::exchange(shared_->waker, cx.waker().clone());
-    }
-    return kPending;
     // END SOLUTION
   }
 

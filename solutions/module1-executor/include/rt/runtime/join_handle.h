@@ -91,17 +91,22 @@ class JoinState {
     // BEGIN SOLUTION 1.9
     std::optional<ErasedOutput> result;
     TaskError error;
-    {
-      std::optional<Waker> old;  // Before the lock: dropped after it.
-      const sync::Lock lock(mutex_);
-      if (!ended_) {
-        if (!joiner_.has_value() || !joiner_->will_wake(cx.waker())) {
-          old = std::exchange(joiner_, cx.waker().clone());
+    std::optional<Waker> newest;  // What is left in it at the end is dropped after the lock.
+    for (;;) {
+      {
+        const sync::Lock lock(mutex_);
+        if (ended_) {
+          result.swap(output_);
+          error = std::move(error_);
+          break;
         }
-        return false;
+        if (joiner_.has_value() && joiner_->will_wake(cx.waker())) return false;
+        if (newest.has_value()) {
+          newest.swap(joiner_);
+          return false;
+        }
       }
-      result.swap(output_);
-      error = std::move(error_);
+      newest.emplace(cx.waker().clone());  // Then look again: the task may have ended.
     }
     if (error != nullptr) std::move(error).rethrow();
     result->move_to(output);
