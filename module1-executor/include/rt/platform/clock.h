@@ -11,8 +11,8 @@
 //   3. The clock never advances by itself. Whoever sleeps for a runtime calls auto_advance(), if
 //   the
 //      clock auto_advances() and nobody can go on.
-//   4. The clock ends 292 years after its origin. An advance() beyond stops there, and a deadline
-//      beyond never comes.
+//   4. The clock ends 292 years after its origin, and a deadline beyond never comes. An advance()
+//      goes half of the way there at most, so that there is always time left.
 //
 // The ideas of a clock that pauses, and that goes on to the next deadline when all wait for one,
 // are Tokio's (tokio::time::pause).
@@ -141,7 +141,9 @@ inline void wake_sleepers() {
 // Call with state().mutex held, while the clock is paused.
 inline void advance_paused(absl::Duration by) {
   State& s = state();
-  s.paused_at_ns.store(add_ns(s.paused_at_ns.load(), absl::ToInt64Nanoseconds(by)));
+  const std::int64_t now_ns = s.paused_at_ns.load();
+  const std::int64_t most_ns = (kLastNs - now_ns) / 2;
+  s.paused_at_ns.store(now_ns + std::clamp<std::int64_t>(absl::ToInt64Nanoseconds(by), 0, most_ns));
   wake_sleepers();
 }
 
@@ -171,14 +173,9 @@ inline bool is_paused() noexcept { return detail::state().paused.load(); }
 inline void set_auto_advance(bool on) noexcept { detail::state().auto_advance.store(on); }
 inline bool auto_advances() noexcept { return is_paused() && detail::state().auto_advance.load(); }
 
-// Moves a paused clock forward and wakes the threads whose deadline that reaches. Throws
-// std::logic_error if the clock runs: who advances it believes that it stands. Throws
-// std::invalid_argument if `by` is less than zero.
+// Moves a paused clock forward and wakes the threads whose deadline that reaches. Less than zero is
+// zero. Throws std::logic_error if the clock runs: who advances it believes that it stands.
 inline void advance(absl::Duration by) {
-  if (by < absl::ZeroDuration()) {
-    throw std::invalid_argument("clock::advance by " + absl::FormatDuration(by) +
-                                ": the clock does not go back");
-  }
   sync::Lock guard(detail::state().mutex);
   if (!is_paused()) {
     throw std::logic_error("clock::advance: the clock runs; call clock::pause() first");
