@@ -52,7 +52,10 @@ class Kernel final : public rt::sys::Calls {
     const rt::sync::Lock lock(mutex_);
     std::vector<Edge>& edges = edges_.write();
     std::erase_if(edges, [fd](const Edge& edge) { return edge.fd == fd; });
-    if (operation == EPOLL_CTL_ADD && fd != kEventfd) edges.emplace_back(fd, event->data);
+    if (operation == EPOLL_CTL_ADD && fd != kEventfd) {
+      const epoll_data_t data = event->data;  // A packed field has no references.
+      edges.emplace_back(fd, data);
+    }
     return 0;
   }
 
