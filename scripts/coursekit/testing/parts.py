@@ -32,7 +32,7 @@ class Parts:
             if self.passing and self._waiting:
                 tests = "test passes" if len(said) == 1 else "tests pass"
                 kinds = " and ".join(test.kind for test in self._waiting)
-                self._tell(f"{len(said)} {part.kind} {tests}. Next: {kinds}.")
+                self._tell(f"{len(said)} {part.kind} {tests}. Next: {kinds} tests.")
         return self.passing
 
     @property

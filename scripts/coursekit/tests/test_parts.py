@@ -60,8 +60,8 @@ def test_what_has_passed_is_told_while_more_is_to_come() -> None:
     bench = Bench()
     bench.linked(*KINDS)
     assert bench.told == [
-        "2 unit tests pass. Next: model and stress.",
-        "2 model tests pass. Next: stress.",
+        "2 unit tests pass. Next: model and stress tests.",
+        "2 model tests pass. Next: stress tests.",
     ]
 
 
