@@ -34,7 +34,7 @@ def describe(versions: Mapping[str, str], load_before: float) -> str:
         cpuinfo = ""
     parts = [f"{usable_cpus()} × {processor(cpuinfo)}", f"Linux {platform.release()}"]
     try:
-        compiler = compilers.find()
+        compiler = compilers.find_for_speed()
         parts.append(f"{compiler.name} {doctor.version_of([str(compiler), '--version'])}")
     except CourseError:
         pass

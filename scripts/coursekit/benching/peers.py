@@ -164,7 +164,7 @@ def build_cxx(shop: Shop, subject: str, targets: Sequence[str]) -> Mapping[str, 
             "Ninja",
             "-Wno-dev",
             f"-DRT_SUBJECT={subject}",
-            f"-DCMAKE_CXX_COMPILER={compilers.find()}",
+            f"-DCMAKE_CXX_COMPILER={compilers.find_for_speed()}",
         ]
     )
     if status != 0:

@@ -45,6 +45,19 @@ def find(asked: str = "") -> Path:
     raise CourseError(too_old(Path(plain)), MACHINE)
 
 
+def find_for_speed() -> Path:
+    """Whose programs are measured: g++'s, where it is new enough.
+
+    The CPU time of clang 16's beside g++ 12's (medians of seven pairs, two workers): yield 1.24 alone
+    and 1.10 among many, channel 1.08, timers 1.06, spawn 1.01, ping-pong 0.98, chain 0.87.
+    """
+    for name in _GNUS:
+        found = shutil.which(name, path="/usr/bin:/bin:/usr/local/bin") or shutil.which(name)
+        if found is not None and not too_old(Path(found)):
+            return Path(found)
+    return find()
+
+
 def of(folder: Path) -> Path | None:
     """The compiler that a build folder is configured for; None when it is not configured."""
     try:
