@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <climits>
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -87,24 +86,6 @@ class Poller : public testing::Test {
   Fd& fd_ = pair_.first;
   Fd& peer_ = pair_.second;
   std::string text_;  // What the last wait() returned.
-};
-
-// Stands in front of the kernel: something happens once epoll_wait has its answer.
-class AfterTheWait final : public rt::sys::Calls {
- public:
-  explicit AfterTheWait(std::function<void()> what)
-      : before_(rt::sys::replace(this)), what_(std::move(what)) {}
-  ~AfterTheWait() override { rt::sys::replace(before_); }
-
-  int epoll_wait(int epoll, epoll_event* events, int size, int timeout) override {
-    const int count = Calls::epoll_wait(epoll, events, size, timeout);
-    if (what_) std::exchange(what_, nullptr)();
-    return count;
-  }
-
- private:
-  rt::sys::Calls* const before_;
-  std::function<void()> what_;
 };
 
 struct Pipe {
@@ -315,21 +296,6 @@ TEST_F(Poller, AnInterruptAndAnEventComeTogether) {
         << "the interrupt came " << (is_first ? "before" : "after") << " the bytes";
     wait();
   }
-}
-
-// Bug it is here for: a note that an interrupt is under way already, and which the end of the wait
-// takes back.
-TEST_F(Poller, AnInterruptWhileEventsAreTakenEndsTheNextWait) {
-  poller_.interrupt();
-  {
-    AfterTheWait kernel([this] {
-      testkit::step("epoll_wait has its answer; then: interrupt()");
-      poller_.interrupt();
-    });
-    EXPECT_STREQ(wait(InfiniteDuration()), "");
-  }
-  EXPECT_STREQ(wait(), "");
-  EXPECT_EQ(reported(), 1) << "the second interrupt came too late for the first wait";
 }
 
 // --- How long ------------------------------------------------------------------------------------

@@ -30,11 +30,11 @@
 #endif
 
 #ifndef REACTOR_TEST_COUNTS_NOTHING
-namespace {
+#include "testkit/internal/replaced_new.h"
 
-std::atomic<std::size_t> bytes_in_use = 0;
+static std::atomic<std::size_t> bytes_in_use = 0;
 
-void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
+void* testkit::internal::replaced_new(std::size_t size, std::size_t alignment) noexcept {
   void* const memory =
       alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__
           ? std::malloc(size)
@@ -42,14 +42,10 @@ void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
   if (memory != nullptr) bytes_in_use += ::malloc_usable_size(memory);
   return memory;
 }
-void replaced_delete(void* memory) noexcept {
+void testkit::internal::replaced_delete(void* memory) noexcept {
   bytes_in_use -= ::malloc_usable_size(memory);
   std::free(memory);
 }
-
-}  // namespace
-
-#include "testkit/internal/replaced_new.h"
 #endif
 
 namespace {

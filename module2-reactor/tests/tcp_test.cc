@@ -383,6 +383,19 @@ TEST_F(Stream, WithoutItsRuntimeEveryOperationFails) {
   EXPECT_EQ(kernel.reads + kernel.writes, 0) << "Nobody would wake it later. So it does not begin.";
 }
 
+// Bug it is here for: a runtime that has gone is noticed only where nothing else is known.
+TEST_F(Stream, WithoutItsRuntimeAnOperationThatIsReadyFailsToo) {
+  testkit::send_all(peer, "hello");
+  turn();
+  step("the runtime is shut down");
+  reactor().shutdown();
+  Kernel kernel;
+  EXPECT_TRUE(same(poll_read(task), "read peer: the runtime is gone"));
+  IoStream::WriteAll write = stream.write_all("hello");
+  EXPECT_TRUE(same(text_of(task.poll(write)), "write peer: the runtime is gone"));
+  EXPECT_EQ(kernel.reads + kernel.writes, 0);
+}
+
 // --- TCP -----------------------------------------------------------------------------------------
 
 // The same over TCP. What one end does, the other may see a moment later.

@@ -30,20 +30,16 @@
 #endif
 
 #ifndef TIMER_WHEEL_TEST_COUNTS_NOTHING
-namespace {
+#include "testkit/internal/replaced_new.h"
 
-std::size_t allocations = 0;
+static std::size_t allocations = 0;
 
-void* replaced_new(std::size_t size, std::size_t alignment) noexcept {
+void* testkit::internal::replaced_new(std::size_t size, std::size_t alignment) noexcept {
   ++allocations;
   if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
-void replaced_delete(void* memory) noexcept { std::free(memory); }
-
-}  // namespace
-
-#include "testkit/internal/replaced_new.h"
+void testkit::internal::replaced_delete(void* memory) noexcept { std::free(memory); }
 #endif
 
 namespace {
@@ -207,7 +203,8 @@ TEST(TimerWheel, FiresAtTheBorderOfALevel) {
 // ticks differ; the slot chosen by the distance, in place of the tick.
 TEST(TimerWheel, FiresAtTheBorderOfALevelFromAnyStart) {
   for (const Tick start : {Tick{1}, Tick{63}, Tick{64}, Tick{4095}, Tick{262'143}, 12 * kDay,
-                           12 * kDay + 5 * kHour + 1, Tick{1} << 36, (Tick{1} << 36) - 1}) {
+                           12 * kDay + 5 * kHour + 1, Tick{1} << 36, (Tick{1} << 36) - 1,
+                           (Tick{1} << 63) - (Tick{1} << 37)}) {
     expect_exact(start, 1);
     for (const Tick border : kBorders) {
       for (const Tick delta : {border - 1, border, border + 1}) expect_exact(start, delta);
