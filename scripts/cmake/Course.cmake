@@ -335,6 +335,22 @@ function(course_demo)
   file(GLOB shared LIST_DIRECTORIES true "${COURSE_ROOT}/module*/demo/include")
   target_include_directories(${arg_TARGET} PRIVATE "${arg_OVERLAY}" ${shared})
   target_link_libraries(${arg_TARGET} PRIVATE course_flags_${flavour})
+  if(EXISTS "${arg_OVERLAY}/rt/trace/trace_file.h")
+    course_recorder(${flavour})
+    target_link_libraries(${arg_TARGET} PRIVATE course_recorder_${flavour})
+  endif()
+endfunction()
+
+# Lets a demo be recorded: see recorder.cc. Made of given code only, so once for all demos.
+function(course_recorder flavour)
+  if(TARGET course_recorder_${flavour})
+    return()
+  endif()
+  add_library(course_recorder_${flavour} OBJECT EXCLUDE_FROM_ALL
+    "${COURSE_ROOT}/scripts/cmake/recorder.cc")
+  target_include_directories(course_recorder_${flavour} PRIVATE
+    "${COURSE_ROOT}/module1-executor/include")
+  target_link_libraries(course_recorder_${flavour} PRIVATE course_flags_${flavour})
 endfunction()
 
 # One target for each source that is only compiled, named for it. No precompiled header: what a file

@@ -21,7 +21,7 @@ from coursekit.errors import INTERRUPTED, MACHINE, MENDABLE, USAGE, CourseError
 from coursekit.telling.text import PLAIN_WIDTH, plain, prose
 
 # In the order of a learner's day; what is not named here comes after, by name.
-_ORDER = ("check", "watch", "status", "hint", "lesson", "diff", "reset", "demo")
+_ORDER = ("check", "watch", "status", "hint", "lesson", "diff", "reset", "demo", "visualize")
 
 
 def command_names() -> list[str]:

@@ -13,6 +13,10 @@ import { parse, type Scenario } from "./sim/scenario";
 import { simulate } from "./sim/simulate";
 import { STAGES, type Stage } from "./stages";
 import { GLYPHS, STATES, WORDS } from "./view/glyphs";
+import { BadTrace, load, type Recording } from "./trace/load";
+import { EventList } from "./trace/list";
+import { textOf } from "./trace/read";
+import { warningsOf } from "./trace/warnings";
 import { layout, type Options } from "./view/layout";
 import { Overview } from "./view/overview";
 import { describe, Drawing } from "./view/picture";
@@ -46,6 +50,10 @@ class Page {
   private values: Record<string, number> = {};
   private chosen: number | null = null; // the task that was clicked
   private announced = 0;
+  private recording: Recording | null = null; // Shown in place of the scenario, in the stage "own".
+  private isOwn = false;
+  private listed = 0;
+  private readonly list = new EventList(byId("found"), (step) => this.player.goTo(step));
 
   private readonly svg = byId<SVGSVGElement>("picture");
   private readonly text = byId<HTMLTextAreaElement>("text");
@@ -60,7 +68,9 @@ class Page {
 
   start(): void {
     this.chrome();
-    this.open(location.hash);
+    const inside = document.getElementById("trace");
+    if (inside?.textContent) this.loadTrace(inside.textContent, inside.dataset["name"] ?? "the trace", inside.dataset["about"] ?? "");
+    else this.open(location.hash);
     window.addEventListener("hashchange", () => {
       if (location.hash !== this.hash()) this.open(location.hash);
     });
@@ -73,14 +83,15 @@ class Page {
   // Goes where a link leads. What it says that is not there is said in the page.
   private open(hash: string): void {
     const link = fromHash(hash);
+    if (link.speed !== null) this.player.speed = link.speed;
+    byId<HTMLSelectElement>("speed").value = String(this.player.speed);
+    if (link.stage === "own") return this.openOwn(link.step ?? 0);
     const complaints: string[] = [];
     let stage = STAGES.find((one) => one.id === link.stage);
     if (!stage) {
       if (link.stage !== null) complaints.push(`There is no stage ${link.stage}.`);
       stage = STAGES[1]!;
     }
-    if (link.speed !== null) this.player.speed = link.speed;
-    byId<HTMLSelectElement>("speed").value = String(this.player.speed);
     this.seed = link.seed ?? 1;
     byId<HTMLInputElement>("seed").value = String(this.seed);
     this.setStage(stage);
@@ -99,16 +110,83 @@ class Page {
 
   private setStage(stage: Stage): void {
     this.stage = stage;
+    this.setOwn(false);
     this.values = Object.fromEntries(stage.sliders.map((slider) => [slider.name, slider.value]));
     byId("title").textContent = stage.title;
     byId("lesson").replaceChildren(...lesson(stage));
     byId("sliders").replaceChildren(...stage.sliders.map((slider) => this.slider(slider.name)));
     byId("example").replaceChildren(...stage.examples.map((one) => h("option", { value: one.id }, one.title)), h("option", { value: "" }, "(your own)"));
+    this.markStage(stage.id);
+    document.title = `${stage.title}: see it run`;
+  }
+
+  private markStage(id: string): void {
     for (const link of document.querySelectorAll("#stages a")) {
-      if (link.getAttribute("data-stage") === stage.id) link.setAttribute("aria-current", "page");
+      if (link.getAttribute("data-stage") === id) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    document.title = `${stage.title}: see it run`;
+  }
+
+  // --- A recorded run ---
+
+  private setOwn(isOwn: boolean): void {
+    this.isOwn = isOwn;
+    for (const id of ["tryit", "chart", "editor", "lesson"]) byId<HTMLElement>(id).hidden = isOwn;
+    byId<HTMLElement>("own").hidden = !isOwn;
+    this.chosen = null;
+  }
+
+  private openOwn(step: number): void {
+    this.setOwn(true);
+    this.markStage("own");
+    byId("title").textContent = "Your own run";
+    document.title = "Your own run: see it run";
+    const recording = this.recording;
+    const events = recording?.events ?? [];
+    const lanes = recording?.lanes.length ?? 0;
+    this.frames = new Frames(events, lanes);
+    this.overview.load(events, lanes);
+    this.player.load(events.length, step);
+    this.scrub.max = String(events.length);
+    const warnings = warningsOf(events);
+    byId("about").textContent = recording === null ? "No trace is open." : `${recording.name}: ${events.length} events, ${recording.lanes.length === 1 ? "one thread" : `${recording.lanes.length} threads`}.`;
+    byId("warnings").replaceChildren(
+      ...(recording?.notes ?? []).map((note) => h("li", {}, note)),
+      ...warnings.map((warning) => h("li", {}, warning.text, " ", h("button", { type: "button", click: () => this.player.goTo(warning.step) }, `Step ${warning.step}`))),
+    );
+    byId<HTMLElement>("nothing").hidden = recording === null || warnings.length > 0;
+    const marks = events.flatMap((event, i) => (event.kind === "mark" ? [{ step: i + 1, text: event.text }] : []));
+    byId("marks").replaceChildren(
+      h("option", { value: "" }, marks.length === 0 ? "(the program left no marks)" : `${marks.length} marks`),
+      ...marks.slice(0, 500).map((mark) => h("option", { value: mark.step }, `${mark.step}: ${mark.text}`)),
+    );
+    this.list.load(this.frames);
+    this.notice("");
+    this.show(0);
+  }
+
+  private loadTrace(text: string, name: string, about = ""): void {
+    try {
+      this.recording = load(text, name);
+    } catch (error) {
+      if (!(error instanceof BadTrace)) throw error;
+      this.recording = null;
+      this.openOwn(0);
+      this.notice(error.message);
+      return;
+    }
+    this.openOwn(Number(fromHash(location.hash).step ?? 0));
+    if (about !== "") this.notice(about);
+  }
+
+  private async openFile(file: File | undefined): Promise<void> {
+    if (!file) return;
+    try {
+      this.loadTrace(await textOf(file, file.name), file.name);
+    } catch (error) {
+      if (!(error instanceof BadTrace)) throw error;
+      this.notice(error.message);
+    }
   }
 
   private loadExample(id: string): void {
@@ -166,7 +244,8 @@ class Page {
     const frame = this.frames.at(this.player.step);
     this.draw(frame, moved);
     this.scrub.value = String(frame.step);
-    byId("where").textContent = `step ${frame.step} of ${this.player.last}, tick ${Math.round(frame.t)}`;
+    const time = this.isOwn ? `${(frame.t / 1000).toFixed(3)} ms` : `tick ${Math.round(frame.t)}`;
+    byId("where").textContent = `step ${frame.step} of ${this.player.last}, ${time}`;
     this.scrub.setAttribute("aria-valuetext", `step ${frame.step} of ${this.player.last}`);
     byId("play").textContent = this.player.isPlaying ? "▮▮ Pause" : "▶ Play";
     byId<HTMLButtonElement>("back").disabled = frame.step === 0;
@@ -174,9 +253,19 @@ class Page {
     this.showCaption(frame);
     this.showLegend(frame);
     this.showTask(frame);
-    this.showEvents(frame);
+    if (this.isOwn) this.showList(frame.step);
+    else this.showEvents(frame);
     this.showChoices(frame);
-    history.replaceState(null, "", this.hash());
+    // Browsers refuse to have the address changed with every picture.
+    if (!this.player.isPlaying) history.replaceState(null, "", this.hash());
+  }
+
+  // While it plays, a few times a second are enough to read.
+  private showList(step: number): void {
+    const now = Date.now();
+    if (this.player.isPlaying && now - this.listed < 400) return;
+    this.listed = now;
+    this.list.show(step);
   }
 
   private draw(frame: Frame, moved: number): void {
@@ -187,13 +276,19 @@ class Page {
   }
 
   private options(): Options {
-    const { queue, budget } = this.scenario;
     const width = Math.max(300, Math.min(900, byId("stage").clientWidth));
+    if (this.isOwn) {
+      const queues = this.recording?.queues ?? new Set<string>();
+      const shared = ["inject", "shared", "ready"].find((name) => queues.has(name)) ?? null;
+      return { width, threads: false, budget: 0, slots: queues.has("slot"), hasTimers: false, shared, names: this.recording?.lanes ?? null };
+    }
+    const { queue, budget } = this.scenario;
     const shared = queue === "local" ? "ready" : queue === "shared" ? "shared" : queue === "stealing" ? "inject" : null;
-    return { width, threads: queue === "threads", budget, slots: queue === "stealing", hasTimers: this.usesTimers(), shared };
+    return { width, threads: queue === "threads", budget, slots: queue === "stealing", hasTimers: this.usesTimers(), shared, names: null };
   }
 
   private setting(): Setting {
+    if (this.isOwn) return { units: "µs", threads: false };
     return { units: "ticks", threads: this.scenario.queue === "threads" };
   }
 
@@ -213,13 +308,12 @@ class Page {
   }
 
   private showLegend(frame: Frame): void {
-    const counts = new Map(STATES.map((state) => [state, 0]));
-    for (const task of frame.tasks) counts.set(task.state, (counts.get(task.state) ?? 0) + 1);
+    const { counts } = frame;
     byId("legend").replaceChildren(
-      ...STATES.filter((state) => state !== "lost" || counts.get("lost")! > 0).map((state) => {
+      ...STATES.filter((state) => state !== "lost" || counts.lost > 0).map((state) => {
         const item = h("li", {});
         item.innerHTML = `<svg width="26" height="20" viewBox="-10 -10 26 20" aria-hidden="true"><g class="${state}"><circle class="body" r="8" stroke="currentColor"/></g><g class="badge" transform="translate(8,-3)"><circle r="6.5"/><path d="${GLYPHS[state]}"/></g></svg>`;
-        item.append(`${WORDS[state]}: ${counts.get(state)}`);
+        item.append(`${WORDS[state]}: ${counts[state]}`);
         return item;
       }),
     );
@@ -275,6 +369,7 @@ class Page {
   }
 
   private hash(): string {
+    if (this.isOwn) return toHash({ stage: "own", example: null, text: null, seed: 0, step: this.player.step, speed: this.player.speed });
     return toHash({ stage: this.stage.id, example: this.example, text: this.text.value, seed: this.seed, step: this.player.step, speed: this.player.speed });
   }
 
@@ -302,8 +397,9 @@ class Page {
 
   private chrome(): void {
     const { player } = this;
-    byId("stages").replaceChildren(...STAGES.map((stage) => h("a", { href: `#stage=${stage.id}`, "data-stage": stage.id }, stage.short)));
+    byId("stages").replaceChildren(...STAGES.map((stage) => h("a", { href: `#stage=${stage.id}`, "data-stage": stage.id }, stage.short)), h("a", { href: "#stage=own", "data-stage": "own" }, "Your own run"));
     byId("speed").replaceChildren(...SPEEDS.map((speed) => h("option", { value: speed }, `${speed}×`)));
+    byId<HTMLSelectElement>("speed").value = String(player.speed);
     byId("help").textContent = HELP;
     const on = (id: string, name: string, run: () => void): void => byId(id).addEventListener(name, run);
     on("first", "click", () => player.goTo(0));
@@ -324,6 +420,17 @@ class Page {
       this.seed = Number.isSafeInteger(seed) && seed >= 0 ? seed : 1;
       byId<HTMLInputElement>("seed").value = String(this.seed);
       this.run(0);
+    });
+    on("file", "change", () => void this.openFile(byId<HTMLInputElement>("file").files?.[0]));
+    on("marks", "change", () => {
+      const step = Number(byId<HTMLSelectElement>("marks").value);
+      if (step > 0) player.goTo(step);
+    });
+    on("search", "input", () => this.list.search(byId<HTMLInputElement>("search").value));
+    document.addEventListener("dragover", (event) => event.preventDefault());
+    document.addEventListener("drop", (event) => {
+      event.preventDefault();
+      void this.openFile(event.dataTransfer?.files[0]);
     });
     on("link", "click", () => void this.copyLink());
     on("svg", "click", () => save(new Blob([svgText(this.svg)], { type: "image/svg+xml" }), `stage-${this.stage.id}-step-${player.step}.svg`));
@@ -364,7 +471,7 @@ class Page {
   // Keys are the player's unless they belong to what has the focus.
   private key(event: KeyboardEvent): void {
     const target = event.target as Element;
-    if (event.ctrlKey || event.altKey || event.metaKey || target.closest("textarea, select, input[type=number], input[type=range]")) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || target.closest("textarea, select, input[type=number], input[type=range], input[type=search]")) return;
     const { player } = this;
     const far = event.shiftKey ? 10 : 1;
     const actions: Record<string, () => void> = {

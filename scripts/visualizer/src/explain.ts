@@ -1,6 +1,6 @@
 // explain(frame): what the last event was, and why it happened, in one or two sentences.
 
-import { OUTSIDE, type Cause, type TaskId } from "./events";
+import { OUTSIDE, type Cause, type Event, type TaskId } from "./events";
 import { queueOf, taskOf, type Frame } from "./frame";
 
 export interface Caption {
@@ -22,14 +22,17 @@ const EVENT_OF: Record<Cause, string> = {
   job: "a blocking thread",
   itself: "itself",
   task: "another task",
-  unknown: "nobody knows what",
+  unknown: "something",
 };
 
 export function explain(frame: Frame, setting: Setting = SIMULATION): Caption {
   const event = frame.last;
   if (!event) return { what: "Nothing has happened yet.", why: "Press play, or step forward." };
-  const said = setting.threads ? ofThreads(frame) : null;
-  if (said) return said;
+  const { what, why } = (setting.threads ? ofThreads(frame) : null) ?? ofTasks(frame, event, setting);
+  return { what: capital(what), why };
+}
+
+function ofTasks(frame: Frame, event: Event, setting: Setting): Caption {
   const { units } = setting;
   const name = (id: TaskId | null): string => taskOf(frame, id)?.name ?? "?";
   const who = event.worker >= 0 ? `worker ${event.worker}` : event.worker === OUTSIDE ? "the outside" : "the driver";
@@ -147,6 +150,7 @@ function pollEnded(frame: Frame, id: TaskId, result: string, lost: boolean): Cap
   if (result === "running") return { what: `${name} was still being polled when the trace ended.`, why: "If that took long, look what it does without awaiting." };
   if (lost) return { what: `${name} says pending, and has left no waker: it is lost.`, why: "Nobody will ever wake it, and an executor does not ask again by itself. This is the bug of a future that breaks its promise." };
   if (task?.state === "ready") return { what: `${name} says pending, and is queued again.`, why: "It was woken during its own poll. It stands behind all that were ready before." };
+  if ((task?.waitsFor ?? "unknown") === "unknown") return { what: `${name} says pending: it waits.`, why: "It lets go of the thread, and comes back when its waker is called." };
   return { what: `${name} says pending: it waits for ${EVENT_OF[task?.waitsFor ?? "unknown"]}.`, why: "It lets go of the thread. It is not queued: it comes back when its waker is called, and not before." };
 }
 
@@ -207,7 +211,7 @@ function whyPopped(queue: string): string {
 
 function asleepWhy(frame: Frame): string {
   if (frame.counts.waiting > 0) return "Nothing is ready. It sleeps in epoll, or until somebody unparks it, and costs nothing meanwhile.";
-  return frame.counts.alive === 0 ? "No task is left." : "There is nothing for it to run. It costs nothing until it is woken.";
+  return frame.counts.ready + frame.counts.running === 0 ? "No task is left." : "There is nothing for it to run. It costs nothing until it is woken.";
 }
 
 function lostWhy(frame: Frame): string {

@@ -56,7 +56,8 @@ export interface Frame {
   readonly queues: ReadonlyMap<QueueName, readonly TaskId[]>;
   readonly channels: readonly Channel[];
   readonly recentlyEnded: readonly TaskId[];
-  readonly counts: { readonly alive: number; readonly ended: number; readonly waiting: number; readonly lost: number; readonly threads: number };
+  readonly counts: Readonly<Record<TaskState, number>>; // of tasks in each state
+  readonly threads: number; // that may block, and have been used
 }
 
 const KEPT_ENDED = 12;
@@ -71,7 +72,8 @@ export function firstFrame(workers: number): Frame {
     queues: new Map(),
     channels: [],
     recentlyEnded: [],
-    counts: { alive: 0, ended: 0, waiting: 0, lost: 0, threads: 0 },
+    counts: { ready: 0, running: 0, waiting: 0, lost: 0, ended: 0 },
+    threads: 0,
   };
 }
 
@@ -115,6 +117,11 @@ function newTask(id: TaskId, name: string, parent: TaskId | null, t: number): Ta
   };
 }
 
+function without(queue: readonly TaskId[], id: TaskId): TaskId[] {
+  const at = queue.indexOf(id);
+  return at <= 0 ? queue.slice(at + 1) : [...queue.slice(0, at), ...queue.slice(at + 1)];
+}
+
 // A frame in the making. What was not touched is shared with the frame before.
 class Next {
   private tasks: Table<TaskView>;
@@ -123,6 +130,7 @@ class Next {
   private channels: readonly Channel[];
   private recentlyEnded: readonly TaskId[];
   private counts: Frame["counts"];
+  private threads: number;
 
   constructor(
     private readonly before: Frame,
@@ -134,6 +142,7 @@ class Next {
     this.channels = before.channels;
     this.recentlyEnded = before.recentlyEnded;
     this.counts = before.counts;
+    this.threads = before.threads;
   }
 
   frame(): Frame {
@@ -147,6 +156,7 @@ class Next {
       channels: this.channels,
       recentlyEnded: this.recentlyEnded,
       counts: this.counts,
+      threads: this.threads,
     };
   }
 
@@ -200,7 +210,7 @@ class Next {
         );
         return;
       case "job":
-        this.counts = { ...this.counts, threads: Math.max(this.counts.threads, event.thread + 1) };
+        this.threads = Math.max(this.threads, event.thread + 1);
         return this.change(event.task, { place: event.begins ? `job:${event.thread}` : "waiting" });
       case "cancel":
         return this.end(event.task);
@@ -227,7 +237,7 @@ class Next {
 
   private add(task: TaskView): void {
     this.tasks = this.tasks.with(task.id - 1, task);
-    this.counts = { ...this.counts, alive: this.counts.alive + 1 };
+    this.counts = { ...this.counts, [task.state]: this.counts[task.state] + 1 };
   }
 
   private change(id: TaskId, changed: Partial<TaskView>): void {
@@ -238,13 +248,11 @@ class Next {
   private place(id: TaskId, changed: Partial<TaskView> & { place: string; state: TaskState }): void {
     const task = this.task(id);
     const queue = this.queues.get(task.place);
-    if (queue) this.setQueue(task.place, queue.filter((other) => other !== id));
-    const count = (state: TaskState, by: number): void => {
-      if (state === "waiting") this.counts = { ...this.counts, waiting: this.counts.waiting + by };
-      if (state === "lost") this.counts = { ...this.counts, lost: this.counts.lost + by };
-    };
-    count(task.state, -1);
-    count(changed.state, +1);
+    if (queue) this.setQueue(task.place, without(queue, id));
+    const { state } = changed;
+    if (state !== task.state) {
+      this.counts = { ...this.counts, [task.state]: this.counts[task.state] - 1, [state]: this.counts[state] + 1 };
+    }
     this.change(id, { since: this.event.t, ...changed });
   }
 
@@ -279,7 +287,6 @@ class Next {
   private end(id: TaskId): void {
     if (this.task(id).state === "ended") return;
     this.place(id, { place: "ended", state: "ended", waitsFor: null, until: null, wheel: null, happened: false });
-    this.counts = { ...this.counts, alive: this.counts.alive - 1, ended: this.counts.ended + 1 };
     this.recentlyEnded = [...this.recentlyEnded, id].slice(-KEPT_ENDED);
   }
 

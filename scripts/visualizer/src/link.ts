@@ -10,7 +10,7 @@ export interface Link {
   readonly speed: number;
 }
 
-export const SPEEDS = [0.5, 1, 2, 4, 8, 16] as const;
+export const SPEEDS = [0.5, 1, 2, 4, 8, 16, 64, 256] as const;
 
 export function toHash(link: Link): string {
   const parts = new URLSearchParams({ stage: link.stage });
@@ -30,7 +30,7 @@ export function fromHash(hash: string): { readonly [K in keyof Link]: Link[K] | 
     const value = text === null || text === "" ? NaN : Number(text);
     return Number.isFinite(value) && value >= 0 && value <= most ? value : null;
   };
-  const speed = number("speed", 16);
+  const speed = number("speed", 256);
   const seed = number("seed", Number.MAX_SAFE_INTEGER);
   const step = number("step", Number.MAX_SAFE_INTEGER);
   return {

@@ -50,13 +50,16 @@ export class Player {
   }
 
   private schedule(): void {
+    // Faster than the screen shows pictures, it takes several steps at once.
+    const steps = Math.max(1, Math.round(FRAME / this.delay));
     this.timer = setTimeout(() => {
       if (this.step < this.last) this.schedule();
       else this.timer = null;
-      if (this.step < this.last) this.goTo(this.step + 1);
+      if (this.step < this.last) this.goTo(this.step + steps);
       else this.onChange(0);
-    }, this.delay);
+    }, this.delay * steps);
   }
 }
 
 const STEP = 900;
+const FRAME = 16;

@@ -156,6 +156,37 @@ describe.skipIf(program === "")("the page", { timeout: 60_000 }, () => {
     });
   });
 
+  const trace = [
+    '[{"ph":"M","pid":1,"tid":0,"ts":0,"name":"process_name","args":{"schema":"coro-trace/1","seed":"1","dropped":3}}',
+    '{"ph":"i","s":"t","pid":1,"tid":1,"ts":1,"name":"mark","cat":"mark","args":{"text":"here it begins","seq":0}}',
+    '{"ph":"X","dur":5000,"pid":1,"tid":1,"ts":2,"name":"poll","cat":"task","args":{"task":7,"result":"ready","seq":1}}',
+    "",
+  ].join(",\n");
+
+  it("plays a recorded trace, finds its events and marks, and says what looks wrong", async () => {
+    await withPage("#stage=own", {}, async (page) => {
+      await page.setInputFiles("#file", { name: "run.json", mimeType: "application/json", buffer: Buffer.from(trace.replace("[{", "[\n{")) });
+      await page.waitForFunction(() => document.querySelector("#about")?.textContent?.includes("run.json"));
+      expect(await page.textContent("#warnings")).toContain("Task 7 was polled for 5.0 ms".replace("T", "t"));
+      expect(await page.textContent("#warnings")).toContain("3 events are missing");
+      await page.fill("#search", "poll task");
+      await page.locator("#found button").first().click();
+      expect(await page.textContent("#what")).toBe("Worker 0 polls task 7.");
+      await page.selectOption("#marks", { index: 1 });
+      expect(await page.textContent("#what")).toBe("Here it begins");
+      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]).analyze();
+      expect(violations.map((v) => `${v.id}: ${v.nodes.map((node) => node.target.join(" ")).join(", ")}`).join("\n")).toBe("");
+    });
+  });
+
+  it("says what is wrong with a file that is no trace", async () => {
+    await withPage("#stage=own", {}, async (page) => {
+      await page.setInputFiles("#file", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("hello\nyou") });
+      await page.waitForSelector("#notice:not([hidden])");
+      expect(await page.textContent("#notice")).toContain("notes.txt is not a trace");
+    });
+  });
+
   it("saves the picture as SVG and as PNG", async () => {
     await withPage("#stage=2&step=20", { acceptDownloads: true }, async (page) => {
       for (const kind of ["svg", "png"]) {

@@ -78,6 +78,7 @@ export interface Options {
   readonly slots: boolean; // workers have a slot, a ring and a backlog
   readonly hasTimers: boolean;
   readonly shared: QueueName | null; // the queue that all workers take from
+  readonly names: readonly string[] | null; // of the workers; null: by number
 }
 
 interface Point {
@@ -106,11 +107,15 @@ class Draft {
   private readonly rings: Ring[] = [];
   private readonly at = new Map<string, Point>(); // of boxes, for arrows
   private y = 0;
+  // Those that stand neither in a queue nor among the ended.
+  private readonly loose: readonly TaskView[];
 
   constructor(
     private readonly frame: Frame,
     private readonly options: Options,
-  ) {}
+  ) {
+    this.loose = frame.tasks.filter((task) => task.state !== "ended" && !frame.queues.has(task.place));
+  }
 
   picture(): Picture {
     return {
@@ -197,7 +202,7 @@ class Draft {
       const y = this.y + Math.floor(i / columns) * (height + GAP);
       const words: Record<string, string> = { awake: "awake", polling: "polls", searching: "searches", asleep: "asleep", locked: "waits at the lock" };
       const look = worker.state === "asleep" ? "asleep" : worker.state === "searching" ? "searching" : worker.state === "locked" ? "flash" : "worker";
-      const owner = workers.length === 1 ? "the one thread" : `worker ${worker.index}`;
+      const owner = this.options.names?.[worker.index] ?? (workers.length === 1 ? "the one thread" : `worker ${worker.index}`);
       this.boxes.push({ key: `worker:${worker.index}`, x, y, width: column, height, title: `${owner}: ${words[worker.state]}`, look });
       this.at.set(`worker:${worker.index}`, { x: x + column / 2, y: y + TITLE + 18 });
       this.pollSpot(worker.index, x, y + TITLE, column);
@@ -209,8 +214,7 @@ class Draft {
   private pollSpot(worker: number, x: number, y: number, width: number): void {
     const middle = x + width / 2;
     this.boxes.push({ key: `spot-${worker}`, x: middle - 20, y, width: 40, height: 36, title: "", look: "slot" });
-    for (const task of this.frame.tasks) {
-      if (task.state === "ended") continue;
+    for (const task of this.loose) {
       // Taken out of a queue: to be polled next, or by the task that is polled, on its way.
       const isPolling = this.frame.workers[worker]?.state === "polling";
       if (task.place === `hand:${worker}`) this.mark(task, middle + (isPolling ? 42 : 0), y + 18);
@@ -261,9 +265,9 @@ class Draft {
 
   private waiting(): void {
     const { width, hasTimers } = this.options;
-    const isUsed = hasTimers || [...this.frame.tasks].some((task) => task.waitsFor !== null);
+    const isUsed = hasTimers || this.loose.some((task) => task.place === "waiting" || task.waitsFor !== null);
     if (!isUsed && this.frame.counts.lost === 0) return;
-    const tasks = [...this.frame.tasks].filter((task) => task.place === "waiting");
+    const tasks = this.loose.filter((task) => task.place === "waiting");
     const wheelSize = hasTimers ? Math.min(230, width - 2 * GAP) : 0;
     const isNarrow = width < 500;
     const room = isNarrow || !hasTimers ? width : width - wheelSize - GAP;
@@ -279,7 +283,7 @@ class Draft {
       const x = GAP + 22 + (i % columns) * 44;
       const y = this.y + TITLE + 16 + Math.floor(i / columns) * 52;
       this.mark(task, x, y);
-      const what = task.state === "lost" ? "lost!" : task.happened ? "ready!" : (task.waitsFor ?? "?");
+      const what = task.state === "lost" ? "lost!" : task.happened ? "ready!" : (task.waitsFor === null || task.waitsFor === "unknown" ? "waits" : task.waitsFor);
       this.labels.push({ key: `waits-${task.id}`, x, y: y + 27, text: what, anchor: "middle" });
     });
     if (hasTimers) this.wheel(isNarrow ? width / 2 : width - wheelSize / 2 - GAP, this.y + (isNarrow ? ownHeight : TITLE) + wheelSize / 2 - 6, wheelSize / 2 - 20);
@@ -300,7 +304,7 @@ class Draft {
     this.labels.push({ key: "wheel-t", x, y: y + 4, text: `tick ${Math.floor(t)}`, anchor: "middle" });
     this.labels.push({ key: "wheel-0", x, y: y + r + 19, text: "outer: a tick each · inner: 64 ticks each", anchor: "middle" });
     const placed: Point[] = [];
-    for (const task of this.frame.tasks) {
+    for (const task of this.loose) {
       if (task.wheel === null || task.place !== "waiting") continue;
       const angle = (2 * Math.PI * task.wheel.slot) / SLOTS - Math.PI / 2;
       const at = (radius: number): Point => ({ x: x + radius * Math.cos(angle), y: y + radius * Math.sin(angle) });
@@ -314,13 +318,13 @@ class Draft {
   }
 
   private jobs(): void {
-    const { threads } = this.frame.counts;
+    const { threads } = this.frame;
     if (threads === 0) return;
     this.area("jobs", this.y, this.options.width, TITLE + PLACE + GAP, "threads that may block");
     for (let i = 0; i < threads; ++i) {
       this.boxes.push({ key: `job-${i}`, x: GAP + i * 44, y: this.y + TITLE, width: 40, height: PLACE, title: "", look: "slot" });
     }
-    for (const task of this.frame.tasks) {
+    for (const task of this.loose) {
       const match = /^job:(\d+)$/.exec(task.place);
       if (match) this.mark(task, GAP + Number(match[1]) * 44 + 20, this.y + TITLE + PLACE / 2);
     }

@@ -27,6 +27,8 @@ export class Overview {
   private rows: Doing[][] = [];
   private marks: number[] = [];
   private steps = 1;
+  private strip: HTMLCanvasElement | null = null;
+  private look = "";
 
   constructor(private readonly canvas: HTMLCanvasElement) {}
 
@@ -34,20 +36,40 @@ export class Overview {
     this.rows = doings(events, Math.min(workers, 16));
     this.marks = events.flatMap((event, i) => (event.kind === "mark" ? [i] : []));
     this.steps = Math.max(1, events.length);
+    this.strip = null;
   }
 
+  // The strip itself is drawn once, for a width and a theme; what moves is the step's line.
   draw(step: number): void {
     const { canvas } = this;
     const width = Math.max(1, canvas.clientWidth);
     const height = Math.max(1, this.rows.length) * ROW + 6;
-    const scale = window.devicePixelRatio || 1;
-    canvas.width = width * scale;
-    canvas.height = height * scale;
-    canvas.style.height = `${height}px`;
+    const style = getComputedStyle(canvas);
+    const look = `${width} ${style.getPropertyValue("--text")}`;
+    if (this.strip === null || this.look !== look) {
+      this.strip = this.drawn(width, height, style);
+      this.look = look;
+      canvas.width = this.strip.width;
+      canvas.height = this.strip.height;
+      canvas.style.height = `${height}px`;
+    }
     const context = canvas.getContext("2d");
     if (!context) return;
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(this.strip, 0, 0);
+    const scale = canvas.width / width;
+    context.fillStyle = style.getPropertyValue("--text").trim();
+    context.fillRect(Math.min(width - 2, (step / this.steps) * width) * scale, 0, 2 * scale, canvas.height);
+  }
+
+  private drawn(width: number, height: number, style: CSSStyleDeclaration): HTMLCanvasElement {
+    const strip = document.createElement("canvas");
+    const scale = window.devicePixelRatio || 1;
+    strip.width = width * scale;
+    strip.height = height * scale;
+    const context = strip.getContext("2d");
+    if (!context) return strip;
     context.scale(scale, scale);
-    const style = getComputedStyle(canvas);
     const color = (name: string): string => style.getPropertyValue(`--${name}`).trim();
     const colors: Record<Doing, string> = { idle: color("place"), polls: color("running"), searches: color("ready"), asleep: color("ended"), locked: color("waiting") };
     this.rows.forEach((row, y) => {
@@ -61,7 +83,7 @@ export class Overview {
     });
     context.fillStyle = color("text");
     for (const mark of this.marks) context.fillRect((mark / this.steps) * width, 0, 1, height);
-    context.fillRect(Math.min(width - 2, (step / this.steps) * width), 0, 2, height);
+    return strip;
   }
 
   stepAt(x: number): number {
