@@ -1,7 +1,10 @@
 #include "testkit/internal/hang_watch.h"
 
 #include <dirent.h>
+#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -186,6 +189,22 @@ void report_hang(const std::string& what_was_seen, const std::vector<pid_t>& thr
   send_hang(current_test(), report);
 }
 
+// For whoever hunts a hang that comes once in many thousand runs: in the folder that RT_CORES
+// names, gdb's gcore keeps what the process is now.
+void keep_core() {
+  const char* const folder = std::getenv("RT_CORES");
+  if (folder == nullptr) return;
+  ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);  // A child may not attach to its parent otherwise.
+  std::string tool = "gcore", option = "-o", name = std::string(folder) + "/" + current_test();
+  std::string process = std::to_string(::getpid());
+  char* const arguments[] = {tool.data(), option.data(), name.data(), process.data(), nullptr};
+  pid_t child = 0;
+  int status = ::posix_spawnp(&child, "gcore", nullptr, nullptr, arguments, ::environ);
+  if (status == 0) ::waitpid(child, &status, 0);
+  std::fprintf(stderr, status == 0 ? "\nA core is in %s.%s\n" : "\ngcore left no core in %s.%s\n",
+               name.c_str(), process.c_str());
+}
+
 void watch(std::vector<pid_t> ignored) {
   const long limit = cpu_limit_ms();
   Sample before;
@@ -218,6 +237,7 @@ void watch(std::vector<pid_t> ignored) {
     }
     g_reports.store(true, std::memory_order_relaxed);  // Before any signal is sent.
     report_hang(seen, threads);
+    keep_core();
     // The system call itself: ThreadSanitizer's _exit() would look for more to report.
     ::syscall(SYS_exit_group, kHangExitCode);
   }

@@ -4,12 +4,15 @@
 #include <gmock/gmock-more-matchers.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -45,8 +48,10 @@ std::string read_all(int fd) {
   return all;
 }
 
-// Runs `test` of acts, or all whose names fit, and waits for its end.
-Ending run(const std::string& test, bool with_channel = true) {
+// Runs `test` of acts, or all whose names fit, and waits for its end. `also`: one more variable of
+// its environment. `path`: where it finds other programs.
+Ending run(const std::string& test, bool with_channel = true,
+           std::string also = "RT_NOTHING=", std::string path = "PATH=/usr/bin:/bin") {
   int out[2];
   int events[2];
   if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(events, O_CLOEXEC) != 0) std::abort();
@@ -54,18 +59,15 @@ Ending run(const std::string& test, bool with_channel = true) {
   std::string program = TESTKIT_ACTS;
   std::string filter = "--gtest_filter=" + test;
   std::string cpu_limit = "RT_TEST_CPU_SECONDS=2";
-  std::string path = "PATH=/usr/bin:/bin";  // clang's sanitizers look for llvm-symbolizer.
   // Debian's clang looks for one of its own version, which need not be installed. g++ needs none.
   const std::string symbolizer = "SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer";
   std::string for_asan = "ASAN_" + symbolizer;
   std::string for_tsan = "TSAN_" + symbolizer;
   std::string channel = "RT_RESULT_FD=" + std::to_string(events[1]);
   char* const arguments[] = {program.data(), filter.data(), nullptr};
-  char* const environment[] = {cpu_limit.data(),
-                               path.data(),
-                               for_asan.data(),
-                               for_tsan.data(),
-                               with_channel ? channel.data() : nullptr,
+  char* const environment[] = {cpu_limit.data(), path.data(),
+                               for_asan.data(),  for_tsan.data(),
+                               also.data(),      with_channel ? channel.data() : nullptr,
                                nullptr};
   const pid_t child = ::fork();
   if (child == 0) {
@@ -307,6 +309,22 @@ INSTANTIATE_TEST_SUITE_P(
              {"1. waker \"a\" woken\n  2. waiting until waker \"a\" has been woken twice",
               "waits for an atomic to change"}}),
     [](const auto& hang) { return std::string(hang.param.act); });
+
+// The real gcore takes a debugger and seconds. This one writes what it was asked for.
+TEST(Endings, AHangLeavesACoreWhereOneIsAskedFor) {
+  const std::string folder = testing::TempDir() + "cores-" + std::to_string(::getpid());
+  ASSERT_EQ(::mkdir(folder.c_str(), 0700), 0);
+  {
+    std::ofstream tool(folder + "/gcore");
+    tool << "#!/bin/sh\necho \"asked for $2 of $3\"\n";
+  }
+  ASSERT_EQ(::chmod((folder + "/gcore").c_str(), 0700), 0);
+  const Ending it = run("Acts.HangsInPause", true, "RT_CORES=" + folder, "PATH=" + folder);
+  EXPECT_EQ(it.code, 43) << it.out;
+  EXPECT_THAT(it.out, HasSubstr("asked for " + folder + "/Acts.HangsInPause of "));
+  EXPECT_THAT(it.out, HasSubstr("\nA core is in " + folder + "/Acts.HangsInPause."));
+  std::filesystem::remove_all(folder);
+}
 
 TEST(Endings, WaitingForABusyChildIsNoHang) {
   const Ending it = run_act("WaitsForABusyChild");
