@@ -42,9 +42,8 @@ def test_calls(
 
 
 def demo_calls(catalog: Catalog, module: Module, writer: Writer, choice: Choice) -> list[str]:
+    """What has no exercise sees the module as a whole: its demos, and what is only compiled."""
     demos = [demo for demo in catalog.demos() if demo.module == module.name]
-    if not demos:
-        return []
     folder, sources = write_plan(
         catalog.root, writer, f"demo-{module.name}", plan(catalog, module, None, choice, choice)
     )
