@@ -40,6 +40,8 @@ _AT_HOME = (
     "scripts/coursekit/commands/stubs.py",
     "scripts/coursekit/commands/grade.py",
     "scripts/coursekit/grade",
+    "scripts/visualizer/tests",
+    "scripts/visualizer/truth",
     "scripts/testkit/model/tests",
     "scripts/testkit/model/threads",
     "scripts/testkit/tests",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -9,14 +10,18 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from coursekit.building import build
 from coursekit.selftest.outcome import Bench, Outcome
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _OLDEST_NODE = 18
+_TRUTH = "visualizer_truth"
+_SEPARATOR = "---\n"
 
 
 def shown(bench: Bench) -> Iterator[Outcome]:
     folder = bench.root / "scripts" / "visualizer"
+    yield from _agreed(bench, folder / "truth" / "scenarios")
     if missing := missing_tools():
         yield Outcome("the visualizer", skipped=missing)
         return
@@ -38,6 +43,36 @@ def shown(bench: Bench) -> Iterator[Outcome]:
     if browser is None:
         yield Outcome("the page in a browser", skipped="no Chromium is installed")
     yield from _tests(bench, folder, browser)
+
+
+def _agreed(bench: Bench, folder: Path) -> Iterator[Outcome]:
+    """The reference does what the scenarios' files say; the page's own tests hold the page to them."""
+    configuration = build.Configuration(subject="solutions")
+    built = bench.build(configuration, [_TRUTH])
+    if built.broken:
+        yield Outcome("truth.cc compiles", next(iter(built.broken.values())).message)
+        return
+    program = build.binary(bench.checkout, configuration, _TRUTH)
+    for file in sorted(folder.glob("*.txt")):
+        scenario, _, expected = file.read_text("utf-8").partition(_SEPARATOR)
+        answer = subprocess.run(
+            [program], input=scenario, capture_output=True, text=True, check=False, timeout=60
+        )
+        differs = answer.returncode != 0 or answer.stdout != expected
+        yield Outcome(
+            f"the reference does what {file.name} says",
+            _difference(expected, answer.stdout) + answer.stderr if differs else "",
+        )
+
+
+def _difference(expected: str, said: str) -> str:
+    """The first line that differs. When the reference has changed on purpose, its lines are the new file."""
+    for number, (old, new) in enumerate(
+        itertools.zip_longest(expected.splitlines(), said.splitlines()), 1
+    ):
+        if old != new:
+            return f"event {number} was {old!r}, and the reference says {new!r} now"
+    return "it failed"
 
 
 def missing_tools() -> str:

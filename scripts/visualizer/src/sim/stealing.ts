@@ -279,8 +279,10 @@ export class Stealing implements Scheduler {
   private pushBack(worker: number, task: Task): void {
     const seat = this.seats[worker]!;
     if (seat.ring.length < this.world.scenario.ring) return this.pushLocal(worker, task);
-    const leaving = [...seat.ring.splice(this.world.scenario.ring / 2), task];
+    const half = seat.ring.splice(this.world.scenario.ring / 2);
+    const leaving = [...half, task];
     this.world.emit(worker, { kind: "overflow", count: leaving.length });
+    for (const one of half) this.world.emit(worker, { kind: "pop", task: one.id, queue: `local:${worker}` });
     const fresh = leaving.filter((one) => one.isNew);
     if (fresh.length > 0) seat.backlog.push(fresh);
     for (const one of fresh) this.world.emit(worker, { kind: "push", task: one.id, queue: `backlog:${worker}` });

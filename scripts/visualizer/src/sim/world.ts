@@ -205,7 +205,8 @@ export class World {
           const other = this.byName.get(step.name);
           if (other) {
             other.isDone = true;
-            this.wake(other, "task", worker, task.id);
+            // A waker that was never left cannot be called. The other will see that it was.
+            if (other.waitsFor === "task") this.wake(other, "task", worker, task.id);
           }
           break;
         }
