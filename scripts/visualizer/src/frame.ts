@@ -280,7 +280,7 @@ class Next {
     this.change(id, { worked: task.worked + took });
     if (isOver) this.end(id);
     else if (task.next !== null) this.place(id, { place: task.next, next: null, state: "ready" });
-    else if (!task.place.startsWith("job:")) this.place(id, { place: "waiting", state: lost ? "lost" : "waiting" });
+    else this.place(id, { place: task.place.startsWith("job:") ? task.place : "waiting", state: lost ? "lost" : "waiting" });
     this.worker({ state: "awake", task: null, busy: this.mine().busy + took });
   }
 

@@ -168,6 +168,15 @@ describe("the stages", () => {
   }
 });
 
+describe("a task that has handed its work to a blocking thread", () => {
+  it("waits there, and runs on no worker", () => {
+    const scenario = parsed("queue stealing\nspawn A: busy 1, block 9, busy 1");
+    const { events } = simulate(scenario, 1);
+    const waits = events.findIndex((event) => event.kind === "pollEnd") + 1;
+    expect(new Frames(events, 1).at(waits).tasks.get(0)).toMatchObject({ place: "job:0", state: "waiting" });
+  });
+});
+
 describe("without stealing", () => {
   it("each worker still runs what is its own, and the run ends", () => {
     const { events } = simulate(parsed("queue stealing\nworkers 3\nstealing off\nspawn A: busy 1, spawn 12 (busy 8), busy 4"), 1);
