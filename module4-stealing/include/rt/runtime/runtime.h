@@ -67,6 +67,7 @@
 #include "rt/future/future.h"
 #include "rt/platform/clock.h"
 #include "rt/platform/sync.h"
+#include "rt/platform/thread_random.h"
 #include "rt/runtime/driver_parks.h"
 #include "rt/runtime/guest.h"
 #include "rt/runtime/metrics.h"
@@ -137,6 +138,7 @@ class RuntimeCore final : public Scheduler {
   void be_worker(std::size_t worker) {
     PollSlot& polled = scheduler_->shared().seats[worker].polled;
     polled.set_thread(static_cast<int>(::syscall(SYS_gettid)));
+    const SeedThread seeded(scheduler_->shared().options.seed + worker);
     inside([&] { return scheduler_->work(worker); });
   }
   // In place of it, where there is no thread. REQUIRES: close() was called.
@@ -377,7 +379,8 @@ class Runtime::Builder {
   // Every so many polls a worker that is busy looks for events.
   Builder& event_interval(std::uint32_t polls) { return set(options_.event_interval, polls); }
 
-  // Of what the workers do by chance: from whom they steal first.
+  // Of what the workers do by chance: from whom they steal first, and which branch of a select
+  // (module 5) they begin with.
   Builder& seed(std::uint64_t seed) { return set(options_.seed, seed); }
 
   // Pauses the clock, before the first worker runs. There is one clock in a program: it stays
