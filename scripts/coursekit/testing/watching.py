@@ -355,11 +355,6 @@ class Session:
     def _visualize(self) -> None:
         from coursekit import cli
 
-        if "visualize" not in cli.command_names():
-            self._tell(
-                "The pictures come with a later module: this copy of the course has no `visualize` yet."
-            )
-            return
         with self._terminal.lent():
             clear()
             cli.main(["visualize"])
