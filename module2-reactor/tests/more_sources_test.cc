@@ -199,8 +199,10 @@ TEST_F(Unix, ABindThatFailsLeavesNoPath) {
     kernel.epoll_add_fails = ENOSPC;
     EXPECT_FALSE(UnixListener::bind(path).ok());
   }
-  const absl::StatusOr<UnixListener> again = UnixListener::bind(path);
-  EXPECT_TRUE(again.ok()) << again.status().ToString();
+  absl::StatusOr<UnixListener> again = UnixListener::bind(path);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  const absl::StatusOr<UnixStream> client = finish(UnixStream::connect(path));
+  EXPECT_TRUE(client.ok()) << client.status().ToString();
 }
 
 // Bug it is here for: EAGAIN of connect(2) taken for "under way", as EINPROGRESS is. No event
@@ -345,6 +347,8 @@ TEST_F(Signal, ASignalThatAnOlderThreadGetsIsHeardToo) {
 }
 
 TEST_F(Signal, AfterTheListenersHaveGoneTheSignalStillEndsNobody) {
+  ::raise(SIGUSR1);
+  EXPECT_EQ(*finish(signals.next()), SIGUSR1);
   { const Signals gone = std::move(signals); }
   ::raise(SIGUSR1);
   EXPECT_NE(handler_of(SIGUSR1), SIG_DFL);
@@ -361,6 +365,8 @@ TEST_F(Signal, WhatNobodyCanListenToIsRefused) {
   }
   EXPECT_FALSE(Signals::listen({}).ok()) << "It would wait for ever.";
   EXPECT_EQ(handler_of(SIGWINCH), SIG_DFL) << "It stood beside one that was refused.";
+  ::raise(SIGUSR1);
+  EXPECT_EQ(*finish(signals.next()), SIGUSR1) << "A listener that was there before hears on.";
 }
 
 // Bug it is here for: what is done before the step that fails.
@@ -377,13 +383,20 @@ TEST_F(Signal, AListenThatFailsLeavesNothingBehind) {
   EXPECT_EQ(sigismember(&before, SIGCONT), sigismember(&after, SIGCONT));
   EXPECT_EQ(handler_of(SIGCONT), SIG_DFL);
   EXPECT_EQ(testkit::open_files(), files);
+  Signals later = *Signals::listen({SIGCONT});
+  ::raise(SIGCONT);
+  EXPECT_EQ(*finish(later.next()), SIGCONT) << "Nor is it in the way of the next.";
 }
 
 TEST(SignalOutside, AListenOutsideOfARuntimeThrowsAndLeavesNothingBehind) {
-  EXPECT_THROW(Signals::listen({SIGCONT}).IgnoreError(), std::logic_error);
+  EXPECT_THROW(Signals::listen({SIGTTOU}).IgnoreError(), std::logic_error);
   struct sigaction now {};
-  ::sigaction(SIGCONT, nullptr, &now);
+  ::sigaction(SIGTTOU, nullptr, &now);
   EXPECT_EQ(now.sa_handler, SIG_DFL);
+  io_parts::OnAReactor inside;
+  Signals later = *Signals::listen({SIGTTOU});
+  ::raise(SIGTTOU);
+  EXPECT_EQ(*inside.finish(later.next()), SIGTTOU) << "Nor is it in the way of the next.";
 }
 
 // --- Children ------------------------------------------------------------------------------------
@@ -452,12 +465,17 @@ TEST_F(Children, ASpawnThatFailsLeavesNoProcess) {
     EXPECT_FALSE(has_a_child());
   }
   EXPECT_EQ(testkit::open_files(), files);
+  absl::StatusOr<Child> next = Child::spawn({"true"});
+  EXPECT_TRUE(same(text_of(finish(next->wait())), "code 0, signal 0"));
 }
 
 TEST(ChildrenOutside, ASpawnOutsideOfARuntimeThrowsAndStartsNothing) {
   reap_what_other_tests_left();
   EXPECT_THROW(Child::spawn({"sleep", "1000"}).IgnoreError(), std::logic_error);
   EXPECT_FALSE(has_a_child());
+  io_parts::OnAReactor inside;
+  absl::StatusOr<Child> next = Child::spawn({"true"});
+  EXPECT_TRUE(inside.finish(next->wait()).ok());
 }
 
 // Bug it is here for: readiness taken for a promise. waitid(2) with WNOHANG has no EAGAIN: it says

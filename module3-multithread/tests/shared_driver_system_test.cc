@@ -195,6 +195,7 @@ TEST(IoPoolSystem, TooManyWorkersIsAnErrorThatSaysHowManyItMayHave) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(std::string(status.message()),
             "IoPool: 1099511627776 workers; it may have 32768 at most");
+  EXPECT_EQ(make_pool()->block_on(answer()), 42);
 }
 
 TEST(IoPoolSystem, NoWorkersIsAnError) {

@@ -52,6 +52,7 @@ TEST(SharedPool, TooManyWorkersIsAnErrorThatSaysHowManyItMayHave) {
                 "SharedPool: " + std::to_string(workers) + " workers; it may have 32768 at most");
     }
   }
+  SharedPool(1).block_on(poll_fn([](Context&) -> Poll<void> { return kReady; }));
 }
 
 // Bug it is here for: a worker that sleeps is not told that it is over.
