@@ -14,9 +14,9 @@
 #include "rt/platform/parker.h"
 #include "rt/platform/sync.h"
 #include "rt/runtime/worker_parks.h"
+#include "testkit/fleet.h"
 #include "testkit/model/model.h"
 #include "testkit/testkit.h"
-#include "worker_parts.h"
 
 namespace {
 
@@ -26,10 +26,10 @@ using rt::Parker;
 using rt::Poll;
 using rt::sync::Atomic;
 using rt::sync::Cell;
+using testkit::Fleet;
 using testkit::model::check;
 using testkit::model::Options;
 using testkit::model::Thread;
-using worker_parts::Fleet;
 
 // Takes steps as that worker until it has run as many tasks. (To end workers that sleep would be
 // most of the steps of a scenario.)

@@ -14,8 +14,8 @@
 
 #include "rt/future/poll.h"
 #include "rt/runtime/worker_parks.h"
+#include "testkit/fleet.h"
 #include "testkit/testkit.h"
-#include "worker_parts.h"
 
 namespace {
 
@@ -23,7 +23,7 @@ using rt::Context;
 using rt::kPending;
 using rt::kReady;
 using rt::Poll;
-using worker_parts::Fleet;
+using testkit::Fleet;
 
 constexpr std::size_t kThreads = 3;
 

@@ -14,8 +14,8 @@
 #include "rt/future/waker.h"
 #include "rt/runtime/stepped_workers.h"
 #include "rt/runtime/worker.h"
+#include "testkit/fleet.h"
 #include "testkit/testkit.h"
-#include "worker_parts.h"
 
 namespace {
 
@@ -24,7 +24,7 @@ using rt::kPending;
 using rt::kReady;
 using rt::Poll;
 using rt::Waker;
-using worker_parts::Fleet;
+using testkit::Fleet;
 
 // What happens when three workers share a tree of 40 tasks: who runs which, and when.
 std::string story(std::uint64_t seed) {

@@ -16,8 +16,8 @@
 #include "rt/future/waker.h"
 #include "rt/runtime/task_ring.h"
 #include "testkit/fake_parks.h"
+#include "testkit/fleet.h"
 #include "testkit/testkit.h"
-#include "worker_parts.h"
 
 namespace {
 
@@ -27,9 +27,9 @@ using rt::kReady;
 using rt::Poll;
 using rt::Waker;
 using testkit::FakeParks;
+using testkit::Fleet;
 using testkit::LifeCounter;
 using testkit::step;
-using worker_parts::Fleet;
 
 class WorkerTest : public testing::Test {
  protected:

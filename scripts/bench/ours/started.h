@@ -6,9 +6,8 @@
 //   runtime.run(make)                 spawns the future that make() gives, on a worker, and waits
 //                                     for it; returns its output
 //   runtime.bind()                    a listener on a port of the kernel's choice
-//   Started<R>::yield_now()           a future: gives way once
 //
-// spawn(), channels, sleep() and TCP are the same in every module, and not named here.
+// spawn(), yield_now(), channels, sleep() and TCP are the same in every module, and not named here.
 #pragma once
 
 #include <cstdio>
@@ -19,10 +18,7 @@
 
 #include "absl/status/statusor.h"
 #include "rt/driver/driver_handle.h"
-#include "rt/future/context.h"
-#include "rt/future/coop.h"
 #include "rt/future/future.h"
-#include "rt/future/poll.h"
 #include "rt/net/socket_address.h"
 #include "rt/net/tcp.h"
 
@@ -42,22 +38,6 @@ class Started {
     const rt::EnterDriver inside(runtime_->driver());
     return need(rt::TcpListener::bind(rt::SocketAddress::loopback(0)));
   }
-
-  // The modules have none yet: pending once, and woken at once.
-  class [[nodiscard]] YieldNow {
-   public:
-    using Output = void;
-    YieldNow() noexcept {}
-    rt::Poll<void> poll(rt::Context& cx) {
-      if (std::exchange(has_yielded_, true)) return rt::kReady;
-      rt::coop::defer(cx.waker());
-      return rt::kPending;
-    }
-
-   private:
-    bool has_yielded_ = false;
-  };
-  static YieldNow yield_now() { return YieldNow(); }
 
  private:
   template <class T>

@@ -26,6 +26,7 @@
 #include "rt/future/context.h"
 #include "rt/future/future.h"
 #include "rt/future/poll.h"
+#include "rt/future/yield_now.h"
 #include "rt/net/tcp.h"
 #include "rt/platform/blocks.h"
 #include "rt/platform/sys.h"
@@ -111,12 +112,12 @@ class OursWorkloads {
 
   static rt::Async<double> yield_one_main(std::uint64_t n) {
     const Clock::time_point start = Clock::now();
-    for (std::uint64_t i = 0; i < n; ++i) co_await Runtime::yield_now();
+    for (std::uint64_t i = 0; i < n; ++i) co_await rt::yield_now();
     co_return each(start, n);
   }
 
   static rt::Async<> yielder(std::uint64_t times) {
-    for (std::uint64_t i = 0; i < times; ++i) co_await Runtime::yield_now();
+    for (std::uint64_t i = 0; i < times; ++i) co_await rt::yield_now();
   }
   static rt::Async<double> yield_many_main(std::uint64_t times) {
     std::vector<rt::JoinHandle<void>> handles;
@@ -259,7 +260,7 @@ class OursWorkloads {
     handles.reserve(n);
     const double before = memory_in_use();
     for (std::uint64_t i = 0; i < n; ++i) handles.push_back(rt::spawn(make(waiting)));
-    while (waiting.load() < n) co_await Runtime::yield_now();
+    while (waiting.load() < n) co_await rt::yield_now();
     // The last may have counted itself, and not have come to its wait.
     co_await rt::sleep(absl::Milliseconds(20));
     co_return (memory_in_use() - before) / static_cast<double>(n);

@@ -26,6 +26,7 @@
 #include <utility>
 
 #include "rt/future/future.h"
+#include "rt/future/leaf.h"
 #include "rt/future/waker.h"
 #include "rt/platform/sync.h"
 #include "rt/platform/todo.h"
@@ -78,12 +79,16 @@ class [[nodiscard]] ManualEvent::Wait {
   // Ready when the event is set. Else keeps the newest waker, and clones it only when the one that
   // is stored would not wake the same task. Throws std::logic_error when polled after it was ready.
   Poll<void> poll(Context& cx) {
-    RT_TODO("1.3");
+    return as_leaf(cx, [&] { return poll_event(cx); });
   }
 
  private:
   friend class ManualEvent;
   explicit Wait(ManualEvent& event) noexcept : event_(&event) {}
+
+  Poll<void> poll_event(Context& cx) {
+    RT_TODO("1.3");
+  }
 
   ManualEvent* event_;  // Null: moved from, or it was ready. It does not touch the event any more.
 };

@@ -26,6 +26,7 @@
 
 #include "absl/time/time.h"
 #include "rt/future/future.h"
+#include "rt/future/leaf.h"
 #include "rt/future/waker.h"
 #include "rt/platform/clock.h"
 #include "rt/platform/sync.h"
@@ -51,10 +52,14 @@ class [[nodiscard]] ThreadTimer {
   // std::system_error when no thread can be had: nothing has begun then, and the next poll tries
   // again.
   Poll<void> poll(Context& cx) {
-    RT_TODO("1.4");
+    return as_leaf(cx, [&] { return poll_time(cx); });
   }
 
  private:
+  Poll<void> poll_time(Context& cx) {
+    RT_TODO("1.4");
+  }
+
   absl::Duration duration_;
   // Your members: the thread, and what it shares with the future.
 };

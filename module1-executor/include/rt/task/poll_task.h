@@ -4,9 +4,10 @@
 // Thread safety: by the thread that runs the task.
 #pragma once
 
+#include "rt/future/budget.h"
 #include "rt/future/context.h"
-#include "rt/future/coop.h"
 #include "rt/future/future.h"
+#include "rt/future/yield_now.h"
 #include "rt/trace/trace.h"
 
 namespace rt {
@@ -15,7 +16,7 @@ namespace rt {
 template <Future F>
 Poll<OutputOf<F>> poll_task(trace::TaskId id, F& future, Context& cx) {
   const coop::BudgetScope budget;
-  coop::heartbeat();
+  coop::begin_poll();
   trace::PollScope traced(id);
   Poll<OutputOf<F>> result = future.poll(cx);
   traced.ended(result.is_ready());

@@ -31,6 +31,7 @@
 #include <utility>
 
 #include "rt/future/future.h"
+#include "rt/future/leaf.h"
 #include "rt/platform/sync.h"
 
 namespace rt {
@@ -168,6 +169,23 @@ class [[nodiscard]] JoinHandle {
   // Ready with the output when the task has ended. Throws what the task threw; Cancelled when it
   // was aborted; std::logic_error when polled after it was ready.
   Poll<T> poll(Context& cx) {
+    return as_leaf(cx, [&] { return poll_join(cx); });
+  }
+  // Asks that the task be dropped at its next suspension point. Its joiner gets Cancelled, or the
+  // output if the task ended first.
+  void abort() noexcept {
+    if (raw_.vtable != nullptr) raw_.vtable->abort(raw_.task);
+  }
+
+  // Lets the task run on without a joiner. The same as dropping the handle.
+  void detach() noexcept {
+    if (raw_.vtable == nullptr) return;
+    raw_.vtable->detach(raw_.task);
+    raw_ = RawJoinHandle(nullptr, nullptr);
+  }
+
+ private:
+  Poll<T> poll_join(Context& cx) {
     if (raw_.vtable == nullptr) throw std::logic_error("JoinHandle: polled after it was ready");
     using Stored = detail::StoredOutput<T>;
     alignas(Stored) std::byte storage[sizeof(Stored)];
@@ -194,20 +212,6 @@ class [[nodiscard]] JoinHandle {
     }
   }
 
-  // Asks that the task be dropped at its next suspension point. Its joiner gets Cancelled, or the
-  // output if the task ended first.
-  void abort() noexcept {
-    if (raw_.vtable != nullptr) raw_.vtable->abort(raw_.task);
-  }
-
-  // Lets the task run on without a joiner. The same as dropping the handle.
-  void detach() noexcept {
-    if (raw_.vtable == nullptr) return;
-    raw_.vtable->detach(raw_.task);
-    raw_ = RawJoinHandle(nullptr, nullptr);
-  }
-
- private:
   RawJoinHandle raw_;
 };
 

@@ -14,7 +14,7 @@
 #include "rt/future/context.h"
 #include "rt/future/poll.h"
 #include "rt/future/thread_timer.h"
-#include "rt/future/waker.h"
+#include "rt/future/yield_now.h"
 
 namespace rt {
 
@@ -33,7 +33,7 @@ class [[nodiscard]] Backoff {
     } catch (const std::system_error&) {
       gave_way_ = true;
     }
-    cx.waker().wake_by_ref();
+    coop::defer(cx.waker());
     return kPending;
   }
 

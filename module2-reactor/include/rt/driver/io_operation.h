@@ -34,6 +34,7 @@
 #include "rt/driver/readiness.h"
 #include "rt/driver/scheduled_io.h"
 #include "rt/future/context.h"
+#include "rt/future/leaf.h"
 #include "rt/future/poll.h"
 #include "rt/platform/todo.h"
 
@@ -61,12 +62,17 @@ class IoOperation {
   // that is a new try.
   template <class Call>
   Poll<ssize_t> poll(Context& cx, std::size_t full, Call call) {
-    RT_TODO("2.4");
+    return as_leaf(cx, [&] { return poll_call(cx, full, std::move(call)); });
   }
 
   IoSource& source() const noexcept { return *source_; }
 
  private:
+  template <class Call>
+  Poll<ssize_t> poll_call(Context& cx, std::size_t full, Call call) {
+    RT_TODO("2.4");
+  }
+
   IoSource* source_;
   Direction direction_;
   // Yours: what the destructor has to know.

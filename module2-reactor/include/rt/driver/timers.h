@@ -124,7 +124,10 @@ class Timers {
     if (state == Timer::kArmed) {
       Waker unused(nullptr, nullptr);  // Before the lock: dropped after it.
       const sync::ShortLock lock(mutex_);
-      if (wheel_.write().cancel(timer)) unused = std::move(timer.waker_.write());
+      if (wheel_.write().cancel(timer)) {
+        count(-1);
+        unused = std::move(timer.waker_.write());
+      }
       // Relaxed: its own thread's, and the lock's.
       timer.state_.store(Timer::kIdle, std::memory_order_relaxed);
       return;
@@ -165,6 +168,11 @@ class Timers {
     take_all(kForever, Timer::kLost);
   }
 
+  // How many timers are set at this moment.
+  std::size_t armed() const noexcept {
+    return armed_.load(std::memory_order_relaxed);  // A number, and nothing with it.
+  }
+
   // For the report of a hang: ticks as clock::describe() counts them. Takes no lock.
   std::string describe() const {
     const auto said = [this](std::uint64_t tick) {
@@ -199,6 +207,12 @@ class Timers {
     std::size_t size_ = 0;
   };
 
+  // Of armed_. Under the lock, so a load and a store do.
+  void count(int difference) noexcept {
+    const std::size_t now = armed_.load(std::memory_order_relaxed);
+    armed_.store(now + static_cast<std::size_t>(difference), std::memory_order_relaxed);
+  }
+
   // The first tick that is not before `deadline`.
   std::uint64_t tick_of(Instant deadline) const noexcept {
     const absl::Duration since_origin = deadline.since_origin();
@@ -223,6 +237,7 @@ class Timers {
         timer.state_.store(Timer::kFired, std::memory_order_relaxed);  // Its own thread's.
         return kReady;
       }
+      count(1);
       timer.waker_.write() = std::move(waker);
       timer.state_.store(Timer::kArmed, std::memory_order_relaxed);  // The lock orders it.
       if (when >= sleeps_until_.read()) return kPending;
@@ -271,6 +286,7 @@ class Timers {
       TimerNode* const node = wheel_.write().poll(tick);
       if (node == nullptr) return true;
       auto& timer = static_cast<Timer&>(*node);
+      count(-1);
       if (trace::enabled()) trace::timer_fire(trace_id(timer));
       batch.add(std::move(timer.waker_.write()));
       // Release: pairs with the acquire in poll() and cancel(). The owner may destroy it now.
@@ -292,6 +308,7 @@ class Timers {
   // The tick that ends the sleep of the driver.
   sync::Cell<std::uint64_t> sleeps_until_{kAwake};
   sync::Cell<bool> is_shut_down_{false};
+  sync::Atomic<std::size_t> armed_{0};
 };
 
 }  // namespace rt

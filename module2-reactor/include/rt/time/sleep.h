@@ -29,7 +29,9 @@
 #include "absl/time/time.h"
 #include "rt/driver/driver_handle.h"
 #include "rt/driver/timers.h"
+#include "rt/future/cooperative.h"
 #include "rt/future/future.h"
+#include "rt/future/leaf.h"
 #include "rt/platform/clock.h"
 #include "rt/platform/sync.h"
 #include "rt/platform/todo.h"
@@ -55,10 +57,14 @@ class [[nodiscard]] Sleep {
   // Ready when the time has come. Throws std::logic_error when polled after it was ready, and when
   // it has to wait outside of any runtime; Cancelled when the runtime is gone.
   Poll<void> poll(Context& cx) {
-    RT_TODO("2.6");
+    return as_leaf(cx, [&] { return poll_time(cx); });
   }
 
  private:
+  Poll<void> poll_time(Context& cx) {
+    RT_TODO("2.6");
+  }
+
   // Of the deadline: since the clock's origin, or since the first poll. It ends in half a word, in
   // which the next ones stand: a sleep is 72 bytes in place of 88.
   [[no_unique_address]] absl::Duration time_;
@@ -128,7 +134,8 @@ class [[nodiscard]] Timeout {
   }
 
  private:
-  std::optional<std::pair<F, Sleep>> parts_;  // Empty: said ready.
+  // Empty: said ready. The limit is looked at also when the future has spent the task's budget.
+  std::optional<std::pair<F, coop::Unconstrained<Sleep>>> parts_;
 };
 
 // The output of `future` if it is ready in time; else absl::StatusCode::kDeadlineExceeded, and the

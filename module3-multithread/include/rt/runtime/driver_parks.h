@@ -35,6 +35,7 @@ class DriverParks final : public WorkerParks {
     const EnterDriver inside(driver_->handle());
     work();
   }
+  bool nobody_waits() const noexcept override { return driver_->nobody_waits(); }
   Driver& driver() noexcept { return *driver_; }
 
  private:

@@ -33,6 +33,9 @@ class WorkerParks {
   // Called on the thread of a worker, and on each that drops its tasks: calls `work`, with whatever
   // the tasks need to find on their thread.
   virtual void run(absl::FunctionRef<void()> work) { work(); }
+
+  // A worker's look() would bring nothing, at this moment. By any thread.
+  virtual bool nobody_waits() const noexcept { return false; }
 };
 
 // A Parker for each.

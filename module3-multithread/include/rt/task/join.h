@@ -43,7 +43,6 @@
 #include <utility>
 
 #include "rt/future/context.h"
-#include "rt/future/coop.h"
 #include "rt/future/poll.h"
 #include "rt/future/waker.h"
 #include "rt/platform/todo.h"
@@ -100,12 +99,8 @@ class HandleState {
 class TaskJoin {
  public:
   static bool poll_join(void* handle, Context& cx, void* output) {
-    Poll<coop::Progress> proceed = coop::poll_proceed(cx);
-    if (proceed.is_pending()) return false;
-    coop::Progress progress = std::move(proceed).take();
     TaskHeader& task = *static_cast<TaskHeader*>(handle);
     if (waits(task, cx.waker())) return false;
-    progress.made_progress();
     task.vtable->take_output(task, output);
     return true;
   }

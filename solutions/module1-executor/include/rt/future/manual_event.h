@@ -26,6 +26,7 @@
 #include <utility>
 
 #include "rt/future/future.h"
+#include "rt/future/leaf.h"
 #include "rt/future/waker.h"
 #include "rt/platform/sync.h"
 
@@ -105,6 +106,14 @@ class [[nodiscard]] ManualEvent::Wait {
   // Ready when the event is set. Else keeps the newest waker, and clones it only when the one that
   // is stored would not wake the same task. Throws std::logic_error when polled after it was ready.
   Poll<void> poll(Context& cx) {
+    return as_leaf(cx, [&] { return poll_event(cx); });
+  }
+
+ private:
+  friend class ManualEvent;
+  explicit Wait(ManualEvent& event) noexcept : event_(&event) {}
+
+  Poll<void> poll_event(Context& cx) {
     // BEGIN SOLUTION 1.3
     if (event_ == nullptr) throw std::logic_error("ManualEvent: polled after it was ready");
     std::optional<Waker> newest;  // What is left in it at the end is dropped after the lock.
@@ -127,10 +136,6 @@ class [[nodiscard]] ManualEvent::Wait {
     }
     // END SOLUTION
   }
-
- private:
-  friend class ManualEvent;
-  explicit Wait(ManualEvent& event) noexcept : event_(&event) {}
 
   ManualEvent* event_;  // Null: moved from, or it was ready. It does not touch the event any more.
 };

@@ -26,6 +26,7 @@
 
 #include "absl/time/time.h"
 #include "rt/future/future.h"
+#include "rt/future/leaf.h"
 #include "rt/future/waker.h"
 #include "rt/platform/clock.h"
 #include "rt/platform/sync.h"
@@ -64,6 +65,11 @@ class [[nodiscard]] ThreadTimer {
   // std::system_error when no thread can be had: nothing has begun then, and the next poll tries
   // again.
   Poll<void> poll(Context& cx) {
+    return as_leaf(cx, [&] { return poll_time(cx); });
+  }
+
+ private:
+  Poll<void> poll_time(Context& cx) {
     // BEGIN SOLUTION 1.4
     if (done_) throw std::logic_error("ThreadTimer: polled after it was ready");
     if (duration_ <= absl::ZeroDuration()) {
@@ -96,7 +102,6 @@ class [[nodiscard]] ThreadTimer {
     // END SOLUTION
   }
 
- private:
   absl::Duration duration_;
   // BEGIN SOLUTION 1.4
   // STUB: // Your members: the thread, and what it shares with the future.

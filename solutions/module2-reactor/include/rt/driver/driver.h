@@ -97,6 +97,11 @@ class Driver final : public Park {
   // Ends the park() in progress, or keeps the next one from sleeping.
   void unpark() override { shared_->unpark(); }
 
+  // No socket is registered and no timer is set: a look would be a system call in vain.
+  bool nobody_waits() const noexcept {
+    return handle_.reactor->registrations() == 0 && handle_.timers->armed() == 0;
+  }
+
   // Tells all who wait for a socket or a timer that nothing comes any more. May be called again.
   void shutdown() {
     // BEGIN SOLUTION 2.7

@@ -34,6 +34,7 @@
 #include "rt/driver/readiness.h"
 #include "rt/driver/scheduled_io.h"
 #include "rt/future/context.h"
+#include "rt/future/leaf.h"
 #include "rt/future/poll.h"
 
 namespace rt {
@@ -62,6 +63,14 @@ class IoOperation {
   // that is a new try.
   template <class Call>
   Poll<ssize_t> poll(Context& cx, std::size_t full, Call call) {
+    return as_leaf(cx, [&] { return poll_call(cx, full, std::move(call)); });
+  }
+
+  IoSource& source() const noexcept { return *source_; }
+
+ private:
+  template <class Call>
+  Poll<ssize_t> poll_call(Context& cx, std::size_t full, Call call) {
     // BEGIN SOLUTION 2.4
     for (;;) {
       const Poll<ReadyEvent> ready = source_->io().poll_ready(direction_, cx);
@@ -81,9 +90,6 @@ class IoOperation {
     // END SOLUTION
   }
 
-  IoSource& source() const noexcept { return *source_; }
-
- private:
   IoSource* source_;
   Direction direction_;
   // BEGIN SOLUTION 2.4

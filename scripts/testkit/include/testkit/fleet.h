@@ -1,5 +1,5 @@
-// What the tests of workers share: a scheduler of several workers, and Parks that a test looks
-// into.
+// Fleet: what the tests of workers share: a scheduler of several workers that a test steps by hand,
+// or gives threads to. For tests from module 4 on.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@
 #include "rt/task/task_cell.h"
 #include "rt/task/task_header.h"
 
-namespace worker_parts {
+namespace testkit {
 
 // One type of future for all tasks: each new one costs compile time.
 using Body = absl::AnyInvocable<rt::Poll<void>(rt::Context&)>;
@@ -105,4 +105,4 @@ class Fleet final : public rt::TaskScheduler {
   std::vector<Polls> polls_;
 };
 
-}  // namespace worker_parts
+}  // namespace testkit
