@@ -17,7 +17,7 @@ class Context {
  public:
   explicit Context(const Waker& waker) noexcept : waker_(&waker) {}
 
-  // For polling by hand, before there are wakers (exercise 1.1).
+  // For polling by hand, where nobody is to be woken.
   static Context without_waker() noexcept { return Context(); }
 
   // The waker of the task that polls, valid during this poll. Throws std::logic_error when there

@@ -1,7 +1,7 @@
 // Park: how a thread that has nothing to do sleeps until somebody has work for it.
 //
-// An executor sleeps through this interface, so that it can sleep on a condition variable in
-// module 1, in epoll in module 2, and be told how to sleep by a test.
+// An executor sleeps through this interface, so that it can sleep on a condition variable or in
+// epoll, and be told how to sleep by a test.
 //
 // Thread safety: park() and look() by the owning thread only; unpark() by any thread, any number of
 // times.

@@ -1,6 +1,6 @@
 // spawn: hands a future to the runtime of this thread, and gives a JoinHandle for its output.
 //
-// spawn() and JoinHandle are the same in every module; what stands behind them changes. Behind
+// spawn() and JoinHandle are the same for every runtime; what stands behind them differs. Behind
 // spawn() is a Scheduler, found through the thread; behind a JoinHandle is a table of three
 // functions. Both see futures and outputs as bytes and functions, so that a scheduler may place a
 // task in one allocation.
@@ -216,7 +216,7 @@ class [[nodiscard]] JoinHandle {
 };
 
 // Where the task is spawned that this thread spawns in this scope. It goes by the side of
-// spawn_raw(), since only some schedulers' tasks remember it (module 3's).
+// spawn_raw(), since only some schedulers' tasks remember it: those that are a TaskCell.
 class [[nodiscard]] SpawnSite {
  public:
   explicit SpawnSite(const std::source_location& where) noexcept
@@ -256,7 +256,7 @@ class [[nodiscard]] EnterScheduler {
   // What the thread runs meanwhile.
   enum class Runs {
     kTasks,  // They wait for each other by co_await: the thread itself must not block.
-    kJobs,   // Functions that may block. It is a thread of a pool for such functions (module 5).
+    kJobs,   // Functions that may block. It is a thread of a pool for such functions.
   };
 
   explicit EnterScheduler(Scheduler* scheduler, Runs runs = Runs::kTasks) noexcept

@@ -2,8 +2,8 @@
 // of something now, and nobody who would say when there is: descriptors, for example.
 //
 // It waits by a ThreadTimer. That costs a thread, but none of the things that may have run out in
-// this process, and it works without timers (exercise 2.6). Where not even a thread is to be had,
-// it gives way to the other tasks once, and is ready.
+// this process, and it works without a runtime's timers. Where not even a thread is to be had, it
+// gives way to the other tasks once, and is ready.
 //
 // Thread safety: like any future.
 #pragma once

@@ -1,5 +1,5 @@
 // IoSource: a descriptor that does not block, registered with the reactor of the runtime in which
-// it was made. Each socket of this module holds one.
+// it was made. Each socket holds one.
 //
 // Thread safety: fd(), io(), name() and what makes statuses, by any thread. It belongs to one
 // thread at a time that moves or destroys it.

@@ -1,10 +1,10 @@
 // SocketAddress: an IPv4 or IPv6 address and a port, in the form that the kernel wants and in the
 // form that people write.
 //
-//   absl::StatusOr<SocketAddress> address = SocketAddress::parse("127.0.0.1:8080");  // or
-//   "[::1]:8080"
+//   absl::StatusOr<SocketAddress> address = SocketAddress::parse("127.0.0.1:8080");
+//   address = SocketAddress::parse("[::1]:8080");
 //
-// Names are not looked up: that blocks, and is a matter for module 5.
+// Names are not looked up: getaddrinfo() blocks, and belongs on a thread that may.
 //
 // Thread safety: a plain value.
 //

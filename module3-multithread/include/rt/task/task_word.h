@@ -1,6 +1,6 @@
 // TaskWord: what is known of a task, in one atomic word, so that each step reads it and changes it
-// at once. Given: the bits, and how a step is taken. What the steps are is the business of
-// TaskState (3.2) and of the JoinHandle (3.5).
+// at once. Here are the bits, and how a step is taken. What the steps are is the business of
+// TaskState and of the JoinHandle.
 //
 //   63           6 5            4              3           2          1          0
 //   +-------------+------------+--------------+-----------+----------+----------+---------+

@@ -368,7 +368,7 @@ class Runtime::Builder {
   // shows 15 characters: of longer ones the number stays.
   Builder& thread_name(std::string name) { return set(name_, std::move(name)); }
 
-  // How many threads there may be for blocking calls, beside the workers: module 5's pool.
+  // How many threads there may be for blocking calls, beside the workers.
   Builder& max_blocking_threads(std::size_t most) { return set(max_blocking_, most); }
 
   // Every so many polls a worker takes one task from the queue that is common to all, before its
@@ -379,8 +379,8 @@ class Runtime::Builder {
   // Every so many polls a worker that is busy looks for events.
   Builder& event_interval(std::uint32_t polls) { return set(options_.event_interval, polls); }
 
-  // Of what the workers do by chance: from whom they steal first, and which branch of a select
-  // (module 5) they begin with.
+  // Of what the workers do by chance: from whom they steal first, and which branch of a select they
+  // begin with.
   Builder& seed(std::uint64_t seed) { return set(options_.seed, seed); }
 
   // Pauses the clock, before the first worker runs. There is one clock in a program: it stays

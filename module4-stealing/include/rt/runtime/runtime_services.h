@@ -1,5 +1,5 @@
 // RuntimeServices: what belongs to a runtime, has threads of its own, and is made only by those who
-// use it. Module 5's pool for blocking calls is one; a Runtime knows it by this face only.
+// use it. The pool for blocking calls is one; a Runtime knows it by this face only.
 //
 // Thread safety: all functions by any thread.
 //

@@ -1,6 +1,6 @@
-// TaskRing: the memory of a worker's queue, which its owner and the thieves share. Given: where
+// TaskRing: the memory of a worker's queue, which its owner and the thieves share. Here is where
 // things stand, and how the two numbers of the head lie in one word. Who changes what is the
-// business of LocalQueue (4.1), steal (4.2) and overflow (4.3).
+// business of LocalQueue, steal and overflow.
 //
 //              a thief copies      to be taken
 //              .-----^-----.   .--------^--------.

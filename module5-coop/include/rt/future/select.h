@@ -9,8 +9,8 @@
 //   by_ref(f)            a branch that is not owned: f lives on if it loses, and may be awaited
 //   again
 //
-// A race() (module 1) of any number, which is fair. The other one of the two, "wait for all", is
-// join(): that has taken futures of any types since module 1.
+// It is a race() of any number, and a fair one. The other one of the two, "wait for all", is
+// join(), which takes futures of any types as well.
 //
 // Thread safety: none needed; one owner polls it, like any future.
 //

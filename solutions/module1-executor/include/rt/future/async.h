@@ -44,12 +44,14 @@
 //   5. A coroutine with an output that runs off its end without a co_return throws std::logic_error
 //      there, as if its body had. (Promise::take_output does. Compilers warn at most.)
 //
-// Write it in this order; the tests are in the same one.
-//   1. A frame that awaits nothing: Async::poll with one resume(), FinalAwaiter,
-//      unhandled_exception, finish, the move and the destructor.
-//   2. A leaf: FutureAwaiter, and what poll does with a leaf.
-//   3. A child: ChildAwaiter, and the loops in poll and in the destructor.
-//
+// BEGIN SOLUTION 1.8
+// STUB: // Write it in this order; the tests are in the same one.
+// STUB: //   1. A frame that awaits nothing: Async::poll with one resume(), FinalAwaiter,
+// STUB: //      unhandled_exception, finish, the move and the destructor.
+// STUB: //   2. A leaf: FutureAwaiter, and what poll does with a leaf.
+// STUB: //   3. A child: ChildAwaiter, and the loops in poll and in the destructor.
+// STUB: //
+// END SOLUTION
 // The shape of the idea: Rust's async fn; the promise and awaiter types: C++20's coroutines.
 #pragma once
 

@@ -14,8 +14,8 @@
 //   2. At most one waker is stored: that of the newest pending poll. An event has one waiter at a
 //      time; if two Waits are polled, the one that was polled last is woken.
 //   3. Somebody's code runs when a waker is woken or dropped. It runs without a lock held, so it
-//      may come straight back to this event. (When one is cloned, too. That it may be cloned under
-//      the lock is allowed until 2.2, since the clones of this module count and do no more.)
+//      may come straight back to this event. (When one is cloned, too. But it may be cloned under
+//      the lock here: the clones of this runtime's wakers count, and do no more.)
 //   4. set() touches nothing of the event after it has woken the waiter, who may destroy it.
 //
 // The idea is .NET's ManualResetEvent, as a future; the one stored waker is Tokio's AtomicWaker.

@@ -17,7 +17,7 @@
 //      the thread has ended, and wakes nobody any more. Only a destructor that runs inside the
 //      wake, and so on that very thread, does not wait for its end.
 //
-// A timer without a thread comes in module 2.
+// rt/time/sleep.h has the timer that needs no thread.
 #pragma once
 
 #include <optional>

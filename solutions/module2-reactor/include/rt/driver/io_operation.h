@@ -1,5 +1,5 @@
 // IoOperation: one thing to do with a descriptor, tried when it may be ready and not before. Every
-// read, write, accept and connect of this module is made of one.
+// read, write, accept and connect of a socket is made of one.
 //
 //   poll_ready -> pending               pending; the waker is stored
 //              -> ready -> the call:

@@ -5,8 +5,8 @@
 //   kParked     the owner sleeps, or is about to     -                    -> kNotified, wakes it
 //   kNotified   there is a token                     -> kEmpty, returns   stays; written again
 //
-// Module 1's ThreadParker keeps the token under a mutex, so every unpark() takes the lock. Here the
-// token is one atomic word, and the mutex is for those who sleep, and for those who wake them.
+// ThreadParker keeps the token under a mutex, so every unpark() takes the lock. Here the token is
+// one atomic word, and the mutex is for those who sleep, and for those who wake them.
 //
 // Thread safety: park() by the owning thread only; unpark() by any thread, any number of times.
 //
