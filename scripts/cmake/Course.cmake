@@ -394,7 +394,8 @@ function(course_module)
 
   # What targets.py read. A file that comes or goes makes the next build configure again.
   file(GLOB changed CONFIGURE_DEPENDS
-    "${COURSE_ROOT}/module*/include/rt/*/*.h" "${COURSE_ROOT}/module*/src/*.cc"
+    "${COURSE_ROOT}/module*/include/rt/*.h" "${COURSE_ROOT}/module*/include/rt/*/*.h"
+    "${COURSE_ROOT}/module*/src/*.cc"
     "${COURSE_ROOT}/module*/tests/*_test.cc" "${COURSE_ROOT}/module*/demo/*.cc"
     "${COURSE_ROOT}/solutions/module*/include/rt/*/*.h" "${COURSE_ROOT}/solutions/module*/src/*.cc")
   file(GLOB read CONFIGURE_DEPENDS

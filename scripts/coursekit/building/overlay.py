@@ -62,7 +62,7 @@ def plan(
         folder = catalog.root / earlier.name
         owned = {file: e for e in earlier.exercises for file in e.files}
         # A later module's given header or source takes the place of an earlier one's.
-        for path in sorted((folder / "include").glob("rt/*/*.h")):
+        for path in sorted((folder / "include").glob("rt/**/*.h")):
             name = path.relative_to(folder / "include").as_posix()
             if f"include/{name}" not in owned:
                 headers[name] = Pick(path)

@@ -43,7 +43,7 @@ def _header_units(bench: Bench, choice: Choice, whose: str) -> Iterator[Unit]:
     last = bench.catalog.modules[-1]
     stubs = {bench.catalog.learner_file(e, f) for e in bench.catalog.exercises for f in e.files}
     for module in bench.modules:
-        for header in sorted((bench.root / module.name / "include").glob("rt/*/*.h")):
+        for header in sorted((bench.root / module.name / "include").glob("rt/**/*.h")):
             if choice == "learner" and header not in stubs:
                 continue
             name = header.relative_to(bench.root / module.name / "include").as_posix()

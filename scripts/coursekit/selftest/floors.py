@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fs",),  # above the runtime: a file blocks, and its pool is a runtime's
     ("exercise",),
 )
+FACE = "rt/rt.h"  # stands above all rooms, in none: what programs include in place of many headers
 _FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 _MOST_FILES = 20  # a room that holds more hides what is in it
 
@@ -46,20 +47,25 @@ def problems(header: str, text: str) -> Iterator[str]:
     """What is wrong with where a header lies and what it includes."""
     match = re.fullmatch(r"rt/(\w+)/\w+\.h", header)
     room = match[1] if match else ""
-    if room not in _FLOOR_OF:
+    if room not in _FLOOR_OF and header != FACE:
         yield f"it is in none of the rooms: {', '.join(_FLOOR_OF)}"
         return
     for included in _INCLUDE.findall(text):
         other = re.fullmatch(r"rt/(\w+)/\w+\.h", included)
-        if other is None:
+        if included == FACE:
+            yield f"it includes {FACE}, which is for programs, and stands above all rooms"
+        elif other is None:
             if included.startswith("rt/") or "/" not in included:
                 yield f'it includes "{included}", which is not of the form rt/ROOM/NAME.h'
         elif other[1] not in _FLOOR_OF:
             yield f"it includes {included}, and there is no room {other[1]!r}"
+        elif header == FACE:
+            if other[1] == "exercise":
+                yield f"it includes {included}, and no program has a use for an exercise's own"
         elif other[1] != room and _FLOOR_OF[other[1]] >= _FLOOR_OF[room]:
             yield f"it includes {included}, and {room}/ lies below {other[1]}/, or beside it"
 
 
 def files_in(headers: Mapping[str, str]) -> dict[str, int]:
-    rooms = [Path(header).parent.as_posix() for header in headers]
+    rooms = [Path(header).parent.as_posix() for header in headers if header != FACE]
     return {room: rooms.count(room) for room in sorted(set(rooms))}

@@ -20,6 +20,9 @@ from coursekit.selftest.floors import files_in, problems
         ("rt/task/join.h", "rt/poll.h", "not of the form"),
         ("rt/attic/join.h", "rt/future/poll.h", "none of the rooms"),
         ("rt/join.h", "rt/future/poll.h", "none of the rooms"),
+        ("rt/rt.h", "rt/fs/file.h", ""),
+        ("rt/rt.h", "rt/exercise/suspects.h", "an exercise's own"),
+        ("rt/fs/file.h", "rt/rt.h", "stands above all rooms"),
     ],
 )
 def test_an_include_that_goes_up_is_named(header: str, includes: str, says: str) -> None:
@@ -29,4 +32,4 @@ def test_an_include_that_goes_up_is_named(header: str, includes: str, says: str)
 
 
 def test_files_are_counted_by_room() -> None:
-    assert files_in({"rt/a/x.h": "", "rt/b/y.h": "", "rt/a/z.h": ""}) == {"rt/a": 2, "rt/b": 1}
+    assert files_in({"rt/a/x.h": "", "rt/b/y.h": "", "rt/a/z.h": "", "rt/rt.h": ""}) == {"rt/a": 2, "rt/b": 1}
