@@ -30,7 +30,7 @@ def command(folder: Path, through: str | None, with_solutions: tuple[str, ...]) 
     Lessons, untouched stubs, tests and tools; no solutions, mutants or hidden tests. Links to what is
     left out become plain text. DIR must be empty, or not exist yet.
     """
-    from coursekit.course import handouts
+    from coursekit.course import folders, handouts
     from coursekit.telling import text
     from coursekit.telling.text import Line, Span, line, prose
 
@@ -41,7 +41,7 @@ def command(folder: Path, through: str | None, with_solutions: tuple[str, ...]) 
             "A handout is made from the whole course, and this copy has no solutions to derive stubs from.",
             USAGE,
         )
-    target = handouts.check_target(checkout, folder)
+    target = folders.new_folder(checkout, folder)
     last = _module_name(through) if through else None
     plan = handouts.planned(
         checkout, catalog, last, [_module_name(name) for name in with_solutions]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from coursekit.course import catalog as catalogs
-from coursekit.course import lessons, pristine, stubs
+from coursekit.course import folders, lessons, pristine, stubs
 from coursekit.course.catalog import Catalog, Module
 from coursekit.course.paths import Checkout
-from coursekit.errors import MACHINE, MENDABLE, USAGE, CourseError
+from coursekit.errors import MENDABLE, USAGE, CourseError
 
 _TOP_FILES = (
     "CMakeLists.txt",
@@ -148,43 +148,14 @@ def _belongs(path: PurePosixPath, modules: Sequence[Module], given: Sequence[Mod
     return top in _TOP_FOLDERS and not any(path.is_relative_to(home) for home in _AT_HOME)
 
 
-def check_target(checkout: Checkout, folder: Path) -> Path:
-    """The folder to write, which has to be empty or not there yet."""
-    folder = Path(os.path.abspath(folder.expanduser()))
-    if folder.resolve().is_relative_to(checkout.root):
-        raise CourseError(
-            f"{folder} is inside this checkout. Name a folder outside of {checkout.root}.", USAGE
-        )
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise CourseError(
-            f"{folder} is not a folder. Name one that is empty, or that does not exist yet.", USAGE
-        )
-    if folder.is_dir() and any(folder.iterdir()):
-        raise CourseError(
-            f"{folder} is not empty, and nothing in it is to be overwritten. Name another folder.",
-            USAGE,
-        )
-    return folder
-
-
 def make(checkout: Checkout, catalog: Catalog, plan: Plan, folder: Path) -> Made:
     """Writes the handout. It appears as a whole, or not at all."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
+    with folders.filled(folder) as temporary:
         _copy(checkout.root, plan.files, temporary)
         _write_stubs(catalog, plan, temporary)
         _adapt_readme(temporary, plan)
         unlinked = tuple(_unlink_all(temporary))
         _prove(temporary, plan)
-        temporary.rename(folder)  # onto an empty folder too
-    except OSError as error:
-        raise CourseError(
-            f"{folder} cannot be written: {error.strerror or error}.", MACHINE
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return Made(folder, plan, unlinked)
 
 

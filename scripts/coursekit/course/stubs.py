@@ -24,7 +24,8 @@ _STUB = re.compile(r"[ \t]*// STUB:(?: (.*)|(\S.*)|)")
 _MARKER = re.compile(r"(BEGIN|END) SOLUTION|//\s*STUB:")
 _INCLUDE = re.compile(r'[ \t]*#[ \t]*include[ \t]*([<"].*)')
 
-_TODO_HEADER = '#include "rt/platform/todo.h"'
+TODO = "rt/platform/todo.h"  # only stubs need it
+_TODO_HEADER = f'#include "{TODO}"'
 
 
 class StubError(CourseError):
@@ -96,6 +97,17 @@ def derive(text: str, exercise_id: str, name: str = "solution") -> str:
     if any("RT_TODO(" in line for line in out):
         out = _with_todo_header(out)
     return "\n".join(out) + "\n"
+
+
+def finished(text: str) -> str:
+    """What a file reads like outside of the course: neither marks of a solution nor RT_TODO's header."""
+    kept = [
+        line
+        for line in text.splitlines()
+        if not any(mark.fullmatch(line) for mark in (_BEGIN, _END, _STUB))
+        and line.strip() != _TODO_HEADER
+    ]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)) + "\n"
 
 
 def _replacement(region: _Region) -> Iterator[str]:

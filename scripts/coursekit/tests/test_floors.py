@@ -32,4 +32,7 @@ def test_an_include_that_goes_up_is_named(header: str, includes: str, says: str)
 
 
 def test_files_are_counted_by_room() -> None:
-    assert files_in({"rt/a/x.h": "", "rt/b/y.h": "", "rt/a/z.h": "", "rt/rt.h": ""}) == {"rt/a": 2, "rt/b": 1}
+    assert files_in({"rt/a/x.h": "", "rt/b/y.h": "", "rt/a/z.h": "", "rt/rt.h": ""}) == {
+        "rt/a": 2,
+        "rt/b": 1,
+    }
