@@ -31,6 +31,8 @@
 //     rt/future/waker.h             Waker: says that it should be polled again
 //     rt/future/box_future.h        BoxFuture: any future with a given output
 //     rt/future/manual_event.h      ManualEvent: a flag that one task awaits
+//     rt/future/yield_now.h         yield_now: lets others have their turn
+//     rt/future/cooperative.h       coop::consume_budget, coop::unconstrained: for long loops
 //   time
 //     rt/time/sleep.h               sleep, sleep_until, timeout, interval
 //     rt/platform/clock.h           Instant, clock::now, and a clock that a test can stop
@@ -67,11 +69,13 @@
 #include "rt/future/box_future.h"
 #include "rt/future/combinators.h"
 #include "rt/future/context.h"
+#include "rt/future/cooperative.h"
 #include "rt/future/future.h"
 #include "rt/future/manual_event.h"
 #include "rt/future/poll.h"
 #include "rt/future/select.h"
 #include "rt/future/waker.h"
+#include "rt/future/yield_now.h"
 #include "rt/net/socket_address.h"
 #include "rt/net/tcp.h"
 #include "rt/net/udp.h"

@@ -69,7 +69,7 @@
 //   2. No task of inject or of the backlog waits for ever, and no event: every
 //      global_queue_interval steps the slot and its own queue are passed over, and every
 //      event_interval steps events are looked for. (The own queue may wait, while two tasks wake
-//      each other by way of the slot. Exercise 5.3 ends that.)
+//      each other by way of the slot. To end that is what LifoCap is for.)
 //   3. The same seed, and the same order of steps, give the same run.
 //   4. A task is let go of, or run, with no lock held.
 //   5. What happened before close() is seen by whatever happens after the step() that said false.

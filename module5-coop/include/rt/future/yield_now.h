@@ -11,8 +11,8 @@
 //                                 the events of the next look      the next
 //   not                           back of the queue                the next
 //
-// (The worker's part is given: Worker::yield() and Worker::run() of module 4. Executors that ask
-// nothing put it at the back of their queue.)
+// (The worker's part is Worker::yield() and Worker::run(). Executors that ask nothing put it at the
+// back of their queue.)
 //
 // Thread safety: like any future; gave_way() and begin_poll() concern the task that the calling
 // thread polls.
