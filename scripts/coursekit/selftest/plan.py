@@ -14,6 +14,7 @@ from coursekit.selftest import (
     compiling,
     contracts,
     demos,
+    exporting,
     floors,
     handed_out,
     killing,
@@ -61,6 +62,7 @@ PARTS: tuple[Part, ...] = (
     Part("demos", "each demo runs", demos.run_all),
     Part("stubs", "no untouched stub passes, crashes or hangs", runs.stubs),
     Part("mutants", "each wrong solution is killed by a test of its exercise", killing.killed),
+    Part("export", "the exported runtime works, and a program outside finds it", exporting.works),
     Part("handout", "a handout works, untouched and solved", handed_out.works, "everything"),
 )
 
@@ -77,6 +79,11 @@ MORE: tuple[Part, ...] = (
         "address", "models and stress tests pass under AddressSanitizer and UBSan", runs.under_asan
     ),
     Part("thread", "unit tests pass under ThreadSanitizer", runs.under_tsan),
+    Part(
+        "exports",
+        "so it does in Debug and Release, by clang and g++",
+        exporting.works_everywhere,
+    ),
     Part("bench", "each benchmark builds, and runs a tiny round", benches.run_all),
     Part("class", "in a handout every solved exercise passes", handed_out.solved),
     Part(
