@@ -12,21 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from coursekit.course import paths
-from coursekit.course.paths import Checkout
-from coursekit.errors import ALL_PASS, MACHINE, MENDABLE, CourseError
+from coursekit.errors import ALL_PASS, MENDABLE
 
 if TYPE_CHECKING:
     from coursekit.benching.figures import Result
-    from coursekit.benching.peers import Peer
-    from coursekit.benching.rounds import Answer, Measured
-    from coursekit.benching.workloads import Pace, Workload
+    from coursekit.benching.rounds import Measured
     from coursekit.telling.text import Line
-    from coursekit.telling.ui import Ui
 
-_QUICK_SECONDS = 42.0  # to begin something
-_QUICK_END = 48.0  # what has not ended by then is given up
 _LOOKING = 5.0  # that it may take to see that all is built
-_LONGEST = 60.0  # that one round of one workload may take
 
 
 @click.command(short_help="Your runtime, or the reference, beside Tokio and other peers.")
@@ -65,7 +58,7 @@ def command(
     Tokio. Absolute numbers are this machine's, and of this hour; a ratio says more. Building the
     programs takes minutes the first time; measuring comes after that.
     """
-    from coursekit.benching import charts, figures, machine, peers, workloads
+    from coursekit.benching import charts, figures, machine, peers, session, workloads
     from coursekit.telling import text, ui
 
     if list_all:
@@ -79,10 +72,10 @@ def command(
     without = {peer.name: why for peer in others if (why := peers.missing(peer))}
     wanted += [peer for peer in others if peer.name not in without]
     with ui.interface(quiet=as_json) as interface:
-        found, broken = _build(checkout, wanted, interface)
+        found, broken = session.built(checkout, wanted, interface)
         load_before = machine.load()
         wanted = [peer for peer in wanted if peer.name in found]
-        measured = _measure(
+        measured = session.measured(
             found,
             chosen,
             [peer.name for peer in wanted],
@@ -129,55 +122,6 @@ class _Run:
     subject: str
     without: Mapping[str, str]
     measured: Measured
-
-
-def _build(
-    checkout: Checkout, wanted: Sequence[Peer], interface: Ui
-) -> tuple[dict[str, Path], dict[str, str]]:
-    from coursekit.benching import peers
-    from coursekit.building import build
-
-    shop = peers.Shop(checkout, interface.progress, build.default_jobs())
-    with paths.exclusive(checkout, "course bench", interface.say):
-        found, broken = peers.build_all(shop, wanted)
-    if "load" in broken:
-        raise CourseError(f"The load for the servers: {broken['load']}", MACHINE)
-    return found, broken
-
-
-def _measure(
-    found: Mapping[str, Path],
-    chosen: Sequence[Workload],
-    names: Sequence[str],
-    interface: Ui,
-    *,
-    workers: int,
-    rounds: int,
-    start: float,
-    quick: bool,
-) -> Measured:
-    from coursekit.benching import programs
-    from coursekit.benching import rounds as turns
-
-    abilities = {name: programs.has(found[name]) for name in names}
-
-    def left(seconds: float) -> float:
-        return start + seconds - time.monotonic() if quick else _LONGEST
-
-    def run(peer: str, workload: Workload) -> Answer:
-        pace: Pace = "quick" if quick else "full"
-        line = programs.command(found[peer], found["load"], workload, workers, pace)
-        return programs.run(line, left(_QUICK_END))
-
-    return turns.measure(
-        chosen,
-        names,
-        lambda peer, workload: workload.asks_for in abilities[peer],
-        run,
-        rounds=rounds,
-        seconds_left=lambda: left(_QUICK_SECONDS),
-        progress=interface.progress,
-    )
 
 
 def _print_json(run: _Run) -> None:
