@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from coursekit.course import catalog as catalogs
 from coursekit.course import paths, progress
 from coursekit.course.catalog import Catalog, Exercise
+from coursekit.course.paths import Checkout
 from coursekit.errors import ALL_PASS, MENDABLE, USAGE, CourseError
+
+if TYPE_CHECKING:
+    from coursekit.testing.check import Result
 
 
 def selected(catalog: Catalog, names: tuple[str, ...]) -> tuple[Exercise, ...]:
@@ -34,6 +40,9 @@ def selected(catalog: Catalog, names: tuple[str, ...]) -> tuple[Exercise, ...]:
     default="",
     help="Run only the tests with this in their names, and show each in full. Nothing is recorded.",
 )
+@click.option(
+    "--no-bench", is_flag=True, help="With `all --mine`: a page without a measurement of its speed."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option(
     "--cxx",
@@ -48,6 +57,7 @@ def command(
     mine: bool,
     sanitize: str | None,
     test: str,
+    no_bench: bool,
     as_json: bool,
     cxx: str,
     jobs: int | None,
@@ -55,6 +65,7 @@ def command(
     """Build and test the next unfinished exercise, or those named.
 
     ID is an exercise (1.6, or its name block_on), a module (module1, or 1), or all.
+    `all --mine` also runs the demos and measures, and writes a page of what you have built.
     Exit code 0 means that everything asked for passes.
     """
     from coursekit.telling import report, text, ui
@@ -64,6 +75,7 @@ def command(
         raise CourseError(
             "--solutions checks the reference and --mine stacks on your code: choose one.", USAGE
         )
+    wants_page = ids == ("all",) and mine and not (test or as_json)
     checkout = paths.find_checkout()
     catalog = catalogs.load(checkout.root)
     records = progress.load(checkout)
@@ -107,4 +119,34 @@ def command(
         print(said)
     else:
         text.write(lines)
+    if wants_page and not _page(checkout, catalog, results, bench=not no_bench, jobs=jobs):
+        return MENDABLE
     return ALL_PASS if all(result.state == "pass" for result in results) else MENDABLE
+
+
+def _page(
+    checkout: Checkout,
+    catalog: Catalog,
+    results: Sequence[Result],
+    *,
+    bench: bool,
+    jobs: int | None,
+) -> bool:
+    """What the learner has built, on the terminal and as a file to keep. Whether all of it works."""
+    from datetime import date
+
+    from coursekit.telling import text, ui, whole
+    from coursekit.testing.whole import gathered
+
+    with ui.interface() as interface:
+        built = gathered(checkout, catalog, results, interface, bench=bench, jobs=jobs)
+    path = checkout.builds / "your-runtime.html"
+    path.write_text(whole.html(built, date.today().isoformat()), "utf-8")
+    width = text.width_of(sys.stdout)
+    lines = [text.line(""), *whole.lines(built, width), text.line("")]
+    lines += text.prose(
+        f"To keep: {checkout.relative(path)}. `scripts/course export DIR --mine` makes a project of it.",
+        width,
+    )
+    text.write(lines)
+    return built.passes
