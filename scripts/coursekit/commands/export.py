@@ -43,7 +43,9 @@ def command(folder: Path, mine: bool) -> int:
         line(""),
         line("Next:"),
         line("  ", Span(f"cd {shlex.quote(str(target))}", "bold")),
-        line("  ", Span("cmake -B build && cmake --build build", "bold")),
+        line(
+            "  ", Span("cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build", "bold")
+        ),
         line("  ", Span("ctest --test-dir build", "bold")),
         line(""),
     ]
