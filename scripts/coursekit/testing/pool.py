@@ -129,6 +129,8 @@ class _Running:
     activity: int = -1
     idle: float = 0.0
     light: bool = False  # hardly used a CPU since the last look
+    patience: float = float("inf")  # seconds without an event
+    heard: float = 0.0  # when the last event came
     killed: str = ""
 
 
@@ -140,7 +142,7 @@ class Pool:
     """
 
     def __init__(self, width: int, limits: Limits, scratch: Path) -> None:
-        self._width = width
+        self.width = width
         self._limits = limits
         self._scratch = scratch
         self._waiting: deque[Callable[[], None]] = deque()
@@ -158,15 +160,17 @@ class Pool:
         *,
         soon: bool = False,
         cpu_seconds: float = 20.0,
+        patience: float = float("inf"),
         given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """`soon`: before everything that waits already. `cpu_seconds`: what one run of a test may use.
+        `patience`: it is ended when it has said nothing for so many seconds, whatever the reason.
         `given_up`, asked when its turn has come, and again and again while it runs, answers True if
         nobody wants to know any more; `done` is then not called."""
 
         def start() -> None:
             if not given_up():
-                self._start(command, done, cpu_seconds, given_up)
+                self._start(command, done, cpu_seconds, patience, given_up)
 
         if soon:
             self._waiting.appendleft(start)
@@ -192,13 +196,14 @@ class Pool:
 
     def _has_room(self) -> bool:
         busy = sum(not running.light for running in self._running.values())
-        return busy < self._width and len(self._running) < _CROWD * self._width
+        return busy < self.width and len(self._running) < _CROWD * self.width
 
     def _start(
         self,
         command: list[str],
         done: Callable[[Ended], None],
         cpu_seconds: float,
+        patience: float,
         given_up: Callable[[], bool],
     ) -> None:
         output_read, output_write = os.pipe()
@@ -247,6 +252,8 @@ class Pool:
             now,
             Printed(self._limits.kept_bytes),
             looked=now,
+            patience=patience,
+            heard=now,
         )
         self._running[process.pid] = running
         for descriptor, what in ((pidfd, "exit"), (output_read, "output"), (events_read, "events")):
@@ -264,6 +271,9 @@ class Pool:
         now = time.monotonic()
         for running in [r for r in self._running.values() if r.given_up()]:
             self._finish(running, nobody_asks=True)
+        for running in self._running.values():
+            if now - running.heard > running.patience:
+                self._end(running, "ended by the runner: it said nothing for too long.")
         due = [
             r
             for r in self._running.values()
@@ -286,6 +296,7 @@ class Pool:
         else:
             running.events += data[: max(0, _EVENTS_LIMIT - len(running.events))]
             running.events_size += len(data)
+            running.heard = time.monotonic()
         if max(running.output.size, running.events_size) > self._limits.printed_bytes:
             self._end(running, _flooded(running, self._limits.printed_bytes))
         return bool(data)

@@ -1,4 +1,9 @@
-"""Runs the tests of exercises: each in a process of its own, in parallel, stage by stage."""
+"""Runs the tests of exercises, in parallel, stage by stage.
+
+Each is judged by a process of its own, so that none sees what another has left behind. But where
+all pass there is nothing to tell apart: unit tests, which take less time than their process, are
+tried together first. Only if all of them pass is that their verdict.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,10 @@ from pathlib import Path
 
 from coursekit.course import purposes
 from coursekit.testing.pool import Limits, Pool, usable_cpus, without_aslr
-from coursekit.testing.verdicts import Ended, TestResult, judge
+from coursekit.testing.verdicts import Ended, TestResult, judge, judge_together
+
+_TOGETHER = 12  # unit tests are tried together if there are more than one; by so many per process
+_PATIENCE = 2.0  # seconds in which one of them has to end, before each is tried alone
 
 
 @dataclass(frozen=True)
@@ -117,16 +125,61 @@ class _GroupRun:
             self._owner.known += len(names)
             self._left += len(names) - 1
             self._slots[index] = [None] * len(names)
-            # Unit tests are short, and the first that fails is the simplest. Of the others the longest
-            # starts first, so that it does not run alone at the end.
-            ordered = list(enumerate(names))
-            if binary.kind != "unit":
-                ordered.sort(key=lambda item: -self._owner.expected(binary, item[1]))
-            for number, name in ordered:
+            numbered = list(enumerate(names))
+            if binary.kind == "unit" and binary.repeats == 1:
+                processes = min(self._owner.pool.width, -(-len(names) // _TOGETHER))
+                size = -(-len(names) // processes)
+                for first in range(0, len(names), size):
+                    self._submit_together(index, numbered[first : first + size], binary)
+                return
+            # The longest starts first, so that it does not run alone at the end.
+            numbered.sort(key=lambda item: -self._owner.expected(binary, item[1]))
+            for number, name in numbered:
                 self._submit(index, number, name, binary)
 
         self._owner.pool.submit(
             [*prefix, str(binary.path), "--gtest_list_tests"], listed, soon=True
+        )
+
+    def _submit_together(
+        self, index: int, tests: Sequence[tuple[int, str]], binary: Binary
+    ) -> None:
+        """Unit tests in one process. The first that fails is the simplest, so it comes first also
+        among those that are then tried alone."""
+        if len(tests) == 1:
+            self._submit(index, *tests[0], binary)
+            return
+
+        def ended(end: Ended) -> None:
+            results = judge_together([name for _, name in tests], binary.kind, end)
+            if results is None:
+                for number, name in tests:
+                    self._submit(index, number, name, binary)
+                return
+            for (number, _), result in zip(tests, results, strict=True):
+                self._slots[index][number] = result
+                self._owner.one_done(binary, result)
+                self._one_less()
+
+        def given_up() -> bool:
+            if self._decided:
+                self._owner.known -= len(tests)
+                for _ in tests:
+                    self._one_less()
+            return self._decided
+
+        self._owner.pool.submit(
+            [
+                *self._owner.prefix(binary),
+                str(binary.path),
+                "--gtest_filter=" + ":".join(name for _, name in tests),
+                "--gtest_fail_fast",
+                "--gtest_color=no",
+            ],
+            ended,
+            cpu_seconds=binary.cpu_seconds * len(tests),
+            patience=_PATIENCE,
+            given_up=given_up,
         )
 
     def _submit(self, index: int, number: int, name: str, binary: Binary) -> None:

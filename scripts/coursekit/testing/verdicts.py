@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from coursekit.testing import crashes
 
@@ -142,6 +142,14 @@ def judge(name: str, kind: str, ended: Ended, repeats: int = 1) -> TestResult:
     if failures:
         return result("fail", failures[0].message)
     return result("crash", f"the process ended with exit code {ended.status}")
+
+
+def judge_together(names: Sequence[str], kind: str, ended: Ended) -> list[TestResult] | None:
+    """Several tests that ran in one process, if all of them passed. If not, nothing is said of any:
+    whatever it was may have begun in another test than the one in which it came out."""
+    share = replace(ended, seconds=ended.seconds / len(names), output="")
+    results = [judge(name, kind, share) for name in names]
+    return results if all(result.state == "pass" for result in results) else None
 
 
 def sanitizer_headline(output: str) -> str:

@@ -35,9 +35,14 @@ if "--gtest_list_tests" in sys.argv:
     for key in cases:
         print("  " + key[2:])
     sys.exit(0)
-name = next(a for a in sys.argv if a.startswith("--gtest_filter=")).partition("=")[2]
-event(event="start", test=name)
-cases["T_" + name.partition(".")[2]]()
+names = next(a for a in sys.argv if a.startswith("--gtest_filter=")).partition("=")[2].split(":")
+for name in names:
+    event(event="start", test=name)
+    try:
+        cases["T_" + name.partition(".")[2]]()
+    except SystemExit as exit:
+        if exit.code != 0 or len(names) == 1:
+            raise
 """
 
 
@@ -108,6 +113,66 @@ def test_each_ending_is_told_from_the_others(tmp_path: Path) -> None:
     assert results["Suite.Leaks"].message.startswith("Memory leaked: ")
     assert "failed, and not the test" in results["Suite.LeakCheckFails"].message
     assert "Nobody caught an exception of type X: no" in results["Suite.Terminates"].message
+
+
+def count_processes(folder: Path, body: str) -> tuple[dict[str, TestResult], int]:
+    """Beside the verdicts: how many processes have run a test."""
+    ran = folder / "ran"
+    ran.write_text("")
+    note = f"open({str(ran)!r}, 'a').write('x')\n" if body else ""
+    verdicts = run(
+        folder, "if '--gtest_list_tests' not in sys.argv: " + note + textwrap.dedent(body)
+    )
+    return verdicts, len(ran.read_text())
+
+
+def test_unit_tests_that_all_pass_share_a_process(tmp_path: Path) -> None:
+    body = "\n".join(f"def T_N{i}(): end(True)" for i in range(10))
+    results, processes_that_ran = count_processes(tmp_path, body)
+    assert [result.state for result in results.values()] == ["pass"] * 10
+    assert processes_that_ran == 1
+
+
+def test_where_one_of_them_fails_each_is_asked_alone(tmp_path: Path) -> None:
+    body = """
+    def T_A(): end(True)
+    def T_B(): end(False)
+    def T_C(): end(True)
+    """
+    results, processes_that_ran = count_processes(tmp_path, body)
+    assert [result.state for result in results.values()] == ["pass", "crash", "pass"]
+    assert processes_that_ran == 4
+
+
+def test_what_one_leaves_behind_fails_no_other(tmp_path: Path) -> None:
+    body = """
+    left = []
+    def T_A(): left.append(1); end(True)
+    def T_B(): end(not left)
+    """
+    assert {result.state for result in run(tmp_path, body).values()} == {"pass"}
+
+
+def test_one_that_ends_the_process_ends_no_other(tmp_path: Path) -> None:
+    body = """
+    def T_A(): event(event="end", test=name, ok=True); os._exit(0)
+    def T_B(): end(False)
+    """
+    states = [result.state for result in run(tmp_path, body).values()]
+    assert states == ["pass", "crash"]
+
+
+def test_one_that_hangs_keeps_the_others_waiting_for_seconds_only(tmp_path: Path) -> None:
+    body = """
+    def T_A(): end(True)
+    def T_B():
+        if len(names) > 1:
+            import time
+            time.sleep(1000)
+        end(True)
+    """
+    results = run(tmp_path, body)
+    assert {result.state for result in results.values()} == {"pass"}
 
 
 def test_later_kinds_wait_for_the_unit_tests(tmp_path: Path) -> None:
