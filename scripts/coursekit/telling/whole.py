@@ -12,6 +12,8 @@ from coursekit.testing.whole import Count, Part, Speed, Whole
 
 MINE, OURS = "mine", "ours"  # as the benchmarks call them
 
+BUSY = "Other programs were busy on this machine: measure again, and the numbers will be others."
+
 _HEADS = {MINE: "yours", OURS: "reference", REFERENCE: "Tokio"}
 
 
@@ -82,7 +84,7 @@ def _ratio(result: Result, reference: str) -> str:
 def _speed(speed: Speed, width: int) -> list[Line]:
     if speed.why:
         return prose(f"Speed: {speed.why}", width)
-    out = prose("Speed, beside the reference and Tokio in the same run:", width)
+    out = prose("Speed, all measured in one run:", width)
     rows = speed_rows(speed)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for place, row in enumerate(rows):
@@ -92,6 +94,8 @@ def _speed(speed: Speed, width: int) -> list[Line]:
         out.append(line("  ", Span("  ".join(cells).rstrip(), style)))
     for peer, why in speed.without.items():
         out += prose(f"Without {_HEADS.get(peer, peer)}: {why}", width, "  ")
+    if speed.busy:
+        out += prose(BUSY, width, "  ", "yellow")
     return out
 
 
@@ -115,6 +119,7 @@ def html(whole: Whole, day: str) -> str:
         without={_HEADS.get(peer, peer): why for peer, why in whole.speed.without.items()},
         chart=charts.ratios(whole.speed.results, MINE, whole.speed.machine) if compared else "",
         cards=_cards(whole),
+        busy=BUSY if whole.speed.busy else "",
     )
 
 

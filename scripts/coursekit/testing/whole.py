@@ -43,7 +43,7 @@ class Count:
         return Count(self.good + other.good, self.of + other.of)
 
     def __str__(self) -> str:
-        return f"{self.good} of {self.of}"
+        return f"{self.good:,} of {self.of:,}"
 
     @property
     def whole(self) -> bool:
@@ -78,6 +78,7 @@ class Speed:
 
     results: Sequence[figures.Result] = ()
     machine: str = ""
+    busy: bool = False  # others were at work on it
     without: Mapping[str, str] = field(default_factory=dict)  # who is not in it, and why
     why: str = ""
 
@@ -219,6 +220,7 @@ def _speed(checkout: Checkout, ui: Ui) -> Speed:
     return Speed(
         figures.results(measured.samples, chosen, names),
         machine.describe({peer.name: peers.version(peer) for peer in wanted}, load),
+        machine.is_busy(load),
         without,
         "" if measured.samples.by_metric else "It could not be measured: no program had an answer.",
     )

@@ -64,9 +64,15 @@ def test_speed_stands_beside_the_reference_and_tokio() -> None:
 
 
 def test_who_is_not_there_is_named() -> None:
-    alone = Speed([figure(mine=200.0)], "2 × a machine", {"tokio": "it is not installed."})
+    alone = Speed([figure(mine=200.0)], "2 × a machine", without={"tokio": "it is not installed."})
     text = said(built(alone))
     assert "Without Tokio: it is not installed." in text and "reference  " not in text
+
+
+def test_a_busy_machine_is_mentioned() -> None:
+    busy = built(Speed(MEASURED.results, "2 × a machine", busy=True))
+    assert "Other programs were busy" in said(busy) and page.BUSY in page.html(busy, "")
+    assert "Other programs" not in said(built(MEASURED))
 
 
 def test_where_nothing_was_measured_the_page_says_why() -> None:
