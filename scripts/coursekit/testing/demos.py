@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 from coursekit.testing import pool
 
+_NOT_WRITTEN = re.compile(r"exercise \S+ is not written yet")
 _LONGEST = 300  # seconds; only one that hangs takes as long
 
 
@@ -29,6 +31,8 @@ def problem_of(program: Path, folder: Path) -> str:
         )
     except subprocess.TimeoutExpired:
         return f"it has not ended after {_LONGEST} s"
+    if unwritten := _NOT_WRITTEN.search(answer.stderr):
+        return unwritten[0]
     if answer.returncode != 0:
         return f"it ended with {answer.returncode}\n{answer.stdout}{answer.stderr}"
     wide = next((line for line in answer.stdout.splitlines() if len(line) > 80), "")

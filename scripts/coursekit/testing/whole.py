@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from coursekit.benching import figures, machine, peers, session, workloads
 from coursekit.building import build
 from coursekit.course import paths, pristine, sources, stubs
-from coursekit.course.catalog import Catalog, Exercise, Module
+from coursekit.course.catalog import Catalog, Demo, Exercise, Module
 from coursekit.course.paths import Checkout
 from coursekit.errors import CourseError
 from coursekit.telling.ui import Ui
@@ -113,7 +113,7 @@ def gathered(
 ) -> Whole:
     """`results`: of every exercise, on the learner's own code. Runs the demos, and measures."""
     parts = tuple(part_of(checkout, catalog, module, results) for module in catalog.modules)
-    ran = _demos(checkout, catalog, ui, jobs)
+    ran = _demos(checkout, catalog, results, ui, jobs)
     open_ones = [r.exercise.id for r in results if r.state != "pass" and not r.exercise.stretch]
     if not bench:
         speed = Speed(why="It was not measured: --no-bench.")
@@ -167,21 +167,36 @@ def lines_added(stub: str, text: str) -> int:
     return sum(bool(line.strip()) for line in added)
 
 
-def _demos(checkout: Checkout, catalog: Catalog, ui: Ui, jobs: int | None) -> dict[str, str]:
+def _demos(
+    checkout: Checkout, catalog: Catalog, results: Sequence[Result], ui: Ui, jobs: int | None
+) -> dict[str, str]:
     """Each on the learner's code alone: what is wrong with it, or nothing."""
+    said = {demo.name: waits_for(catalog, demo, results) for demo in catalog.demos()}
+    ready = [demo for demo in catalog.demos() if not said[demo.name]]
+    if not ready:
+        return said
     configuration = build.Configuration(subject="learner", prior="mine")
-    every = catalog.demos()
     with paths.exclusive(checkout, "course check", ui.say):
-        built = build.build(checkout, configuration, [d.target for d in every], ui.progress, jobs)
-    said: dict[str, str] = {}
-    for done, demo in enumerate(every):
-        ui.progress(f"running the demo {demo.name}", done, len(every))
+        targets = [demo.target for demo in ready]
+        built = build.build(checkout, configuration, targets, ui.progress, jobs)
+    for done, demo in enumerate(ready):
+        ui.progress(f"running the demo {demo.name}", done, len(ready))
         if error := built.broken.get(demo.target):
             said[demo.name] = check.place_and_message(checkout, error)
         else:
             program = build.binary(checkout, configuration, demo.target)
             said[demo.name] = demos.problem_of(program, checkout.builds)
     return said
+
+
+def waits_for(catalog: Catalog, demo: Demo, results: Sequence[Result]) -> str:
+    """Of its module and those before: the first exercise that does not pass. It may need any of them."""
+    last = catalog.module(demo.module).number
+    for result in results:
+        early = catalog.module(result.exercise.module).number <= last
+        if early and result.state != "pass" and not result.exercise.stretch:
+            return f"it waits for {result.exercise.id}"
+    return ""
 
 
 def _speed(checkout: Checkout, ui: Ui) -> Speed:

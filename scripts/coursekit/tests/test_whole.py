@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from coursekit.benching.workloads import Metric
 from coursekit.course import catalog as catalogs
 from coursekit.telling import whole as page
 from coursekit.telling.text import plain
-from coursekit.testing import whole
+from coursekit.testing import demos, whole
 from coursekit.testing.check import Result
 from coursekit.testing.verdicts import TestResult
 from coursekit.testing.whole import Count, Part, Speed, Whole
@@ -85,6 +86,38 @@ def test_a_demo_that_fails_is_named() -> None:
     text = said(built(MEASURED, one="", two="it ended with 1\nand more"))
     assert "Demos: 1 of 2 run on it." in text
     assert "two: it ended with 1" in text and "and more" not in text
+
+
+def test_of_many_demos_that_fail_a_few_are_named() -> None:
+    text = said(built(MEASURED, **{f"d{i}": "it waits for 1.1" for i in range(8)}))
+    assert "d4: it waits for 1.1" in text and "d5" not in text and "and 3 more" in text
+
+
+def test_a_demo_waits_for_its_module_and_those_before(tmp_path: Path) -> None:
+    catalog = catalogs.load(faketree.make(tmp_path / "course"))
+    (demo,) = catalog.demos()
+    passed = [Result(exercise, "pass", ()) for exercise in catalog.exercises]
+    assert whole.waits_for(catalog, demo, passed) == ""
+    first = replace(passed[0], state="fail")
+    assert whole.waits_for(catalog, demo, [first, *passed[1:]]) == "it waits for 0.1"
+
+
+@pytest.mark.parametrize(
+    "script, says",
+    [
+        ("echo fine", ""),
+        ("true", "it says nothing"),
+        ("echo no; exit 3", "it ended with 3"),
+        ("echo 'exercise 1.6 is not written yet' >&2; exit 42", "exercise 1.6 is not written yet"),
+        (f"echo {'x' * 81}", "wider than 80 columns"),
+    ],
+)
+def test_a_demo_tests_itself(tmp_path: Path, script: str, says: str) -> None:
+    program = tmp_path / "demo"
+    program.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    program.chmod(0o755)
+    problem = demos.problem_of(program, tmp_path)
+    assert says in problem and bool(problem) == bool(says)
 
 
 def test_html_needs_nothing_else_and_escapes_what_programs_say() -> None:
