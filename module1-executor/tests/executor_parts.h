@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "rt/future/box_future.h"
 #include "rt/future/context.h"
 #include "rt/future/future.h"
 #include "rt/future/poll.h"

@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Iterable, Literal, Sequence
 
@@ -65,6 +66,7 @@ class Exercise:
     stretch: bool
     kind: str
     forbid: tuple[Forbid, ...]
+    parts: tuple[str, ...] = ()  # of its unit tests, which are compiled side by side
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -175,12 +177,16 @@ class Catalog:
     def tests(self, exercise: Exercise) -> tuple[TestFile, ...]:
         """The exercise's test files that exist, in the order in which to run them."""
         folder = self.root / exercise.module / "tests"
-        found = ((kind, folder / (exercise.slug + suffix)) for kind, suffix in TEST_SUFFIXES)
+        found: list[tuple[TestKind, str]] = [*TEST_SUFFIXES]
+        found[1:1] = [("unit", f"_{part}_test.cc") for part in exercise.parts]
+        tests = [TestFile(exercise.id, kind, folder / (exercise.slug + end)) for kind, end in found]
         return tuple(
-            TestFile(exercise.id, kind, path)
-            for kind, path in found
-            if kind not in self.left_out and path.is_file()
+            test for test in tests if test.kind not in self.left_out and test.path.is_file()
         )
+
+    def stages(self, exercise: Exercise) -> tuple[tuple[TestFile, ...], ...]:
+        """The same by kind: a kind is run when the one before it has passed."""
+        return tuple(tuple(some) for _, some in groupby(self.tests(exercise), lambda t: t.kind))
 
     def without(self, kind: str) -> Catalog:
         """The same course without its tests of this kind."""
@@ -259,7 +265,7 @@ def _load_exercise(data: Any, module: str, where: str) -> Exercise:
         data,
         where,
         required=("id", "slug", "title", "files", "points", "minutes"),
-        optional=("needs", "stretch", "kind", "forbid"),
+        optional=("needs", "stretch", "kind", "forbid", "parts"),
     )
     if _ID.fullmatch(data["id"]) is None:
         raise CatalogError(f"{where}: an id looks like 1.6 or 3.7a")
@@ -279,6 +285,9 @@ def _load_exercise(data: Any, module: str, where: str) -> Exercise:
     kind = data.get("kind", "code")
     if kind not in _KINDS:
         raise CatalogError(f"{where}: kind {kind!r} is none of {', '.join(_KINDS)}")
+    parts = _texts(data, "parts", where) if "parts" in data else ()
+    if wrong := [p for p in parts if not _SLUG.fullmatch(p) or p in ("model", "stress", "system")]:
+        raise CatalogError(f"{where}: {wrong[0]!r} is no name for a part of its unit tests")
     stretch = data.get("stretch", False)
     if not isinstance(stretch, bool):
         raise CatalogError(f"{where}: stretch is neither true nor false")
@@ -294,6 +303,7 @@ def _load_exercise(data: Any, module: str, where: str) -> Exercise:
         stretch=stretch,
         kind=kind,
         forbid=_forbids(data.get("forbid", []), where),
+        parts=parts,
     )
 
 

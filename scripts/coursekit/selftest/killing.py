@@ -57,18 +57,19 @@ def _attack(
 ) -> Iterator[Outcome]:
     """Runs the tests of one kind against some mutants, and adds to the results."""
     configuration = _configuration(some, kind, cxx)
-    targets = {mutant.name: found for mutant in some if (found := _target(bench, mutant, kind))}
+    targets = {mutant.name: found for mutant in some if (found := _targets(bench, mutant, kind))}
     if not targets:
         return
-    built = bench.build(configuration, [target for target, _ in targets.values()])
+    built = bench.build(configuration, [t for found in targets.values() for t, _ in found])
     may_hang = {mutant.name for mutant in some if mutant.expect == "hang"}
     groups = []
-    for name, (target, its_kind) in targets.items():
-        if target in built.broken:
-            where = check.place_and_message(bench.checkout, built.broken[target])
+    for name, found in targets.items():
+        broken = next((target for target, _ in found if target in built.broken), None)
+        if broken is not None:
+            where = check.place_and_message(bench.checkout, built.broken[broken])
             yield Outcome(f"{name} compiles", where)
         else:
-            stage = (binary(bench, configuration, target, its_kind),)
+            stage = tuple(binary(bench, configuration, *each) for each in found)
             groups.append(runner.Group(name, (stage,), until_failure=name not in may_hang))
     done = runner.run_groups(
         groups, lambda n, known, name: bench.ui.progress(f"killing by {name}", n, known)
@@ -116,9 +117,9 @@ def with_threads(bench: Bench) -> Iterator[Outcome]:
         if mutant.exercise in chosen and aimed and aimed.kind == "model":
             some.append(mutant)
     targets = {
-        mutant.name: f"{found[0]}_threads"
+        mutant.name: f"{found[0][0]}_threads"
         for mutant in some
-        if (found := _target(bench, mutant, "model"))
+        if (found := _targets(bench, mutant, "model"))
     }
     configuration = _configuration(some, "model", "")
     built = bench.build(configuration, list(targets.values()))
@@ -176,14 +177,13 @@ def _configuration(some: Sequence[Mutant], kind: str, cxx: str) -> build.Configu
     )
 
 
-def _target(bench: Bench, mutant: Mutant, kind: str) -> tuple[str, str] | None:
-    """What runs the exercise's tests of this kind on the mutant, and the kind that they are of; None when it has none."""
+def _targets(bench: Bench, mutant: Mutant, kind: str) -> list[tuple[str, str]]:
+    """What runs the exercise's tests of this kind on the mutant, each with the kind that it is of."""
     if kind == _AIMED:
         aimed = mutants.aimed_at(bench.catalog, mutant)
-        return (mutants.aimed_target(mutant), aimed.kind) if aimed else None
-    exercise = bench.catalog.exercise(mutant.exercise)
-    found = [test for test in bench.catalog.tests(exercise) if test.kind == kind]
-    return (mutants.target(mutant, found[0]), kind) if found else None
+        return [(mutants.aimed_target(mutant), aimed.kind)] if aimed else []
+    tests = bench.catalog.tests(bench.catalog.exercise(mutant.exercise))
+    return [(mutants.target(mutant, test), kind) for test in tests if test.kind == kind]
 
 
 def _show(bench: Bench, rows: Sequence[tuple[str, str, str]]) -> None:

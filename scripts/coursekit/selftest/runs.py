@@ -125,7 +125,8 @@ def run_tests(
     }
     groups = [
         runner.Group(
-            f"{exercise.id} {test.kind}", ((binary(bench, configuration, test.target, test.kind),),)
+            f"{exercise.id} {test.target}",
+            ((binary(bench, configuration, test.target, test.kind),),),
         )
         for exercise in exercises
         if exercise.id not in broken

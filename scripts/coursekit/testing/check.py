@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 from coursekit.building import build, compilers, inputs, overlay
@@ -351,11 +352,12 @@ def _build_and_test(
     # Of one exercise each kind of test runs as soon as it is built.
     alone = subjects[0].exercise if len(subjects) == 1 and not options.test else None
 
-    def run_now(test: TestFile) -> list[TestResult]:
-        stage = (_program(checkout, options, test),)
-        return tested([runner.Group(test.target, (stage,), ours[test.exercise])])[test.target]
+    def run_now(tests: Sequence[TestFile]) -> list[TestResult]:
+        key = tests[0].exercise
+        stage = tuple(_program(checkout, options, test) for test in tests)
+        return tested([runner.Group(key, (stage,), ours[key])])[key]
 
-    parts = Parts(catalog.tests(alone) if alone else (), run_now, ui.so_far)
+    parts = Parts(catalog.stages(alone) if alone else (), run_now, ui.so_far)
     built = build.build(
         checkout,
         configuration,
@@ -393,7 +395,9 @@ def _build_and_test(
         else:
             # Tests that were asked for by name all run, whatever becomes of the first.
             together = (tuple(programs[key]),)
-            by_kind = tuple((program,) for program in programs[key])
+            by_kind = tuple(
+                tuple(some) for _, some in groupby(programs[key], lambda program: program.kind)
+            )
             groups.append(runner.Group(key, together if options.test else by_kind, ours[key]))
     later = tested(groups) if groups else {}
     if alone or groups:

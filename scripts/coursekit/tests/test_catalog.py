@@ -48,6 +48,19 @@ def test_tests_are_those_that_exist_with_their_kind(course: Catalog) -> None:
     ]
 
 
+def test_the_files_of_a_kind_are_one_stage(tmp_path: Path) -> None:
+    root = fake_course.make(tmp_path)
+    entry = root / "module1-second/exercises.toml"
+    entry.write_text(entry.read_text().replace('slug = "beta"', 'slug = "beta"\nparts = ["more"]'))
+    (root / "module1-second/tests/beta_more_test.cc").write_text("")
+    course = catalog.load(root)
+    stages = course.stages(course.exercise("1.2"))
+    assert [[test.target for test in stage] for stage in stages] == [
+        ["beta_test", "beta_more_test"],
+        ["beta_stress_test"],
+    ]
+
+
 def test_select(course: Catalog) -> None:
     assert [e.id for e in course.select(["beta", "1.1", "1.2"])] == ["1.1", "1.2"]
     assert len(course.select(["all"])) == 4
@@ -112,6 +125,7 @@ def test_demos_that_share_a_name_get_their_modules_number(tmp_path: Path) -> Non
         ('"src/beta.cc"', '"../beta.cc"', "file '../beta.cc' is neither"),
         ("sleep_for", "(", "pattern '(' is no regex"),
         ("hint =", "hnt =", "forbid: hint is missing"),
+        ('slug = "beta"', 'slug = "beta"\nparts = ["model"]', "no name for a part"),
         ("points = 10", "points = 0", "points is not a number above zero"),
         ("points = 10", "point = 10", "points is missing"),
         ("stretch = true", "strech = true", "unknown key 'strech'. Did you mean 'stretch'?"),

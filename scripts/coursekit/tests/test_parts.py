@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ class Bench:
         self.fails = fails
         self.ran: list[str] = []
         self.told: list[str] = []
-        self.parts = Parts(tests, self._run, self.told.append)
+        self.parts = Parts([[test] for test in tests], self._run, self.told.append)
 
-    def _run(self, test: TestFile) -> list[TestResult]:
+    def _run(self, tests: Sequence[TestFile]) -> list[TestResult]:
+        (test,) = tests
         self.ran.append(test.kind)
         state = "fail" if test.kind == self.fails else "pass"
         return [TestResult("A.First", test.kind, "pass"), TestResult("A.Second", test.kind, state)]
@@ -75,3 +77,26 @@ def test_nothing_is_run_twice() -> None:
     bench = Bench()
     bench.linked("unit", "unit", "model", "stress", "model")
     assert bench.ran == list(KINDS)
+
+
+def test_the_files_of_one_kind_are_one_stage() -> None:
+    files = [
+        TestFile("1.5", "unit", Path("a_test.cc")),
+        TestFile("1.5", "unit", Path("a_race_test.cc")),
+        TestFile("1.5", "stress", Path("a_stress_test.cc")),
+    ]
+    ran: list[list[str]] = []
+    told: list[str] = []
+
+    def run(tests: Sequence[TestFile]) -> list[TestResult]:
+        ran.append([test.target for test in tests])
+        return [TestResult(test.target, test.kind, "pass") for test in tests]
+
+    parts = Parts([files[:2], files[2:]], run, told.append)
+    parts.linked("a_race_test")
+    assert not ran
+    parts.linked("a_test")
+    assert ran == [["a_test", "a_race_test"]]
+    assert told == ["2 unit tests pass. Next: stress tests."]
+    parts.linked("a_stress_test")
+    assert len(ran) == 2
