@@ -20,27 +20,8 @@
 #include <vector>
 
 #include "rt/driver/timer_node.h"
+#include "testkit/internal/counting_new.h"
 #include "testkit/testkit.h"
-
-// clang's ThreadSanitizer has an operator new of its own, which nothing can take the place of.
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define TIMER_WHEEL_TEST_COUNTS_NOTHING
-#endif
-#endif
-
-#ifndef TIMER_WHEEL_TEST_COUNTS_NOTHING
-#include "testkit/internal/replaced_new.h"
-
-static std::size_t allocations = 0;
-
-void* testkit::internal::replaced_new(std::size_t size, std::size_t alignment) noexcept {
-  ++allocations;
-  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-}
-void testkit::internal::replaced_delete(void* memory) noexcept { std::free(memory); }
-#endif
 
 namespace {
 
@@ -557,13 +538,13 @@ TEST(TimerWheelCost, NoListIsSearched) {
   }
 }
 
-#ifndef TIMER_WHEEL_TEST_COUNTS_NOTHING
+#ifdef TESTKIT_COUNTS_NEW
 // Bug it is here for: memory for each timer, or for each slot that is opened. All of this happens
 // under the lock of all timers.
 TEST(TimerWheelCost, NothingAllocates) {
   const auto wheel = std::make_unique<TimerWheel>();
   std::array<TimerNode, 100> nodes;
-  const std::size_t before = allocations;
+  const std::size_t before = testkit::internal::allocations;
   for (int round = 0; round < 2; ++round) {
     Tick when = wheel->elapsed() + 1;
     for (TimerNode& node : nodes) wheel->insert(node, when += when / 8 + 1);
@@ -572,7 +553,7 @@ TEST(TimerWheelCost, NothingAllocates) {
       wheel->poll(*wheel->next_expiry());
     }
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(testkit::internal::allocations, before);
 }
 #endif
 

@@ -1,42 +1,16 @@
 #include "rt/task/task_cell.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <memory>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "task_parts.h"
+#include "testkit/internal/counting_new.h"
 #include "testkit/testkit.h"
-
-// clang's ThreadSanitizer has an operator new of its own, which nothing can take the place of.
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define TASK_CELL_TEST_COUNTS_NOTHING
-#endif
-#endif
-// In a release build, tasks have memory of their own.
-#ifndef RT_BLOCKS_KEEP_NOTHING
-#define TASK_CELL_TEST_COUNTS_NOTHING
-#endif
-
-static std::size_t allocations = 0;
-
-#ifndef TASK_CELL_TEST_COUNTS_NOTHING
-#include "testkit/internal/replaced_new.h"
-
-// Counted. malloc() is still AddressSanitizer's.
-void* testkit::internal::replaced_new(std::size_t size, std::size_t alignment) noexcept {
-  ++allocations;
-  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-}
-void testkit::internal::replaced_delete(void* memory) noexcept { std::free(memory); }
-#endif
 
 namespace {
 
@@ -51,6 +25,7 @@ using task_parts::Output;
 using testkit::LifeCounter;
 using testkit::step;
 using testkit::TestTask;
+using testkit::internal::allocations;
 
 class TaskCell : public testing::Test {
  protected:
@@ -164,7 +139,8 @@ TEST_F(TaskCell, ATaskIsOneAllocation) {
   const std::size_t made = allocations;
   std::move(task.scheduled).run();
   const std::size_t run = allocations;
-#ifndef TASK_CELL_TEST_COUNTS_NOTHING
+// In a release build, tasks have memory of their own.
+#if defined(TESTKIT_COUNTS_NEW) && defined(RT_BLOCKS_KEEP_NOTHING)
   EXPECT_EQ(made - before, 1u);
 #endif
   EXPECT_EQ(run - made, 0u) << "to run it, and to keep its output, takes none";

@@ -1,7 +1,7 @@
 # How the course is built. A module's CMakeLists.txt includes this and calls course_module().
 #
-# Which copy of a file a test is built from is decided in scripts/coursekit/building/overlay.py. Here are the
-# compiler, the flags, the sanitizers and the shapes of the targets.
+# Which copy of a file a test is built from is decided in scripts/coursekit/building/overlay.py.
+# Here are the compiler, the flags, the sanitizers and the shapes of the targets.
 
 include_guard(GLOBAL)
 
@@ -110,8 +110,9 @@ set(CMAKE_COMPILE_WARNING_AS_ERROR ${RT_WERROR})
 # What every file of the course is compiled with and linked to.
 add_library(course_base INTERFACE)
 target_compile_options(course_base INTERFACE
-  # A precompiled header alone fills g++'s heap so far that it collects garbage all the time. Waiting
-  # for 512 MB saves 9 % of the time of a large test, and takes 40 MB more (measured, g++ 12).
+  # A precompiled header alone fills g++'s heap so far that it collects garbage all the time.
+  # Waiting for 512 MB saves 9 % of the time of a large test, and takes 40 MB more (measured, g++
+  # 12).
   $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=524288>
   -pipe  # The assembler works while the compiler still does.
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion
@@ -162,7 +163,8 @@ function(course_flags flavour)
   endif()
   add_library(course_flags_${flavour} INTERFACE)
   if(flavour MATCHES "^model_?(.*)")
-    # The other world of rt/platform/sync.h. Traces have a clock and locks of their own, so they are out.
+    # The other world of rt/platform/sync.h. Traces have a clock and locks of their own, so they are
+    # out.
     set(sanitize none)
     if(CMAKE_MATCH_1)
       set(sanitize "${CMAKE_MATCH_1}")
@@ -216,9 +218,9 @@ function(course_test_support flavour)
   endif()
 endfunction()
 
-# model_checker_<flavour>: always optimized and never with a sanitizer, since a test waits for it and
-# not for the scenario: it only tells AddressSanitizer of its stacks. It includes no rt/ header, so
-# one copy serves every test.
+# model_checker_<flavour>: always optimized and never with a sanitizer, since a test waits for it
+# and not for the scenario: it only tells AddressSanitizer of its stacks. It includes no rt/ header,
+# so one copy serves every test.
 function(course_model_checker flavour)
   file(GLOB sources CONFIGURE_DEPENDS "${COURSE_ROOT}/scripts/testkit/model/src/*.cc")
   add_library(model_checker_${flavour} OBJECT EXCLUDE_FROM_ALL ${sources})
@@ -233,8 +235,8 @@ endfunction()
 
 # --- Targets --------------------------------------------------------------------------------------
 
-# course_test(TARGET … ID … NEEDS … KIND … OVERLAY … SOURCES …), as written by targets.py. NEEDS: the
-# ids of all exercises that this one needs.
+# course_test(TARGET … ID … NEEDS … KIND … OVERLAY … SOURCES …), as written by targets.py. NEEDS:
+# the ids of all exercises that this one needs.
 function(course_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;ID;NEEDS;KIND;OVERLAY" "SOURCES")
   course_flavour("${arg_KIND}" flavour)
@@ -243,8 +245,8 @@ function(course_test)
   # gtest_discover_tests() cannot pass on a property that is a list, so labels are set afterwards.
   set(labels "${CMAKE_CURRENT_BINARY_DIR}/${arg_TARGET}_labels.cmake")
   set(tests "\${${arg_TARGET}_TESTS}")
-  # A test of what is not written fails, and its output says so. Only where that is another exercise,
-  # which this one needs, is it skipped.
+  # A test of what is not written fails, and its output says so. Only where that is another
+  # exercise, which this one needs, is it skipped.
   set(skipped "")
   if(arg_NEEDS)
     string(REPLACE "." "[.]" needs "${arg_NEEDS}")
@@ -260,9 +262,9 @@ endif()
 endfunction()
 
 # course_mutant(TARGET … KIND … MUTATED … OVERLAY … BESIDE … HEADERS … SOURCES …), as written by
-# mutating.py. MUTATED is the folder with the wrong file. BESIDE, if any, is the folder that a copy of a
-# test comes from: the test includes files that stand there. HEADERS, if any, is the target whose
-# headers are compiled ahead.
+# mutating.py. MUTATED is the folder with the wrong file. BESIDE, if any, is the folder that a copy
+# of a test comes from: the test includes files that stand there. HEADERS, if any, is the target
+# whose headers are compiled ahead.
 function(course_mutant)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;KIND;MUTATED;OVERLAY;BESIDE;HEADERS" "SOURCES")
   course_flavour("${arg_KIND}" flavour)
@@ -325,7 +327,8 @@ function(course_test_binary target flavour headers overlay)
 endfunction()
 
 # course_demo(TARGET … OVERLAY … SOURCES …), as written by targets.py. No precompiled header: a demo
-# shows that the headers of the course stand by themselves. What demos share is in the demo/ headers of some modules.
+# shows that the headers of the course stand by themselves. What demos share is in the demo/ headers
+# of some modules.
 function(course_demo)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OVERLAY" "SOURCES")
   course_flavour(demo flavour)

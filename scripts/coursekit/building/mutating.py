@@ -7,7 +7,6 @@ includes and no mutant of the exercise can change is compiled once, ahead of all
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,21 +17,22 @@ from coursekit.course import mutants as mutants_module
 from coursekit.course import purposes
 from coursekit.course.catalog import Catalog, Exercise, Module, TestFile
 from coursekit.course.mutants import Mutant, MutantError
+from coursekit.course.sources import included
 
 AIMED = (
     "aimed"  # each mutant with the one test that it names; else the names of those built in full
 )
 
 _WORTH_A_HEADER = 9  # so many programs of a test file pay for compiling its headers ahead
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 
 
 def calls(catalog: Catalog, module: Module, writer: Writer, wanted: str) -> list[str]:
     """What CMake is to build of a module's mutants. All else in them is the reference."""
     named = frozenset(wanted.split(","))
     made = []
+    everything = mutants_module.load(catalog, module)
     for exercise in module.exercises:
-        some = mutants_module.of_exercise(mutants_module.load(catalog, module), exercise)
+        some = mutants_module.of_exercise(everything, exercise)
         if wanted != AIMED:
             some = tuple(mutant for mutant in some if mutant.name in named)
         if some and not overlay.skip_reason(catalog, exercise):
@@ -161,7 +161,7 @@ class _Includes:
 
     def _names(self, file: Path, seen: set[Path]) -> Iterator[str]:
         seen.add(file)
-        for name in _INCLUDE.findall(file.read_text(encoding="utf-8")):
+        for name in included(file.read_text(encoding="utf-8")):
             beside = file.parent / name
             if self._path(name) or name.startswith("rt/"):
                 yield name

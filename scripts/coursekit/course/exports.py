@@ -21,7 +21,6 @@ from coursekit.errors import MENDABLE, USAGE, CourseError
 
 FACE = "rt/rt.h"
 
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 
 # Words that belong to the course, and to no runtime.
 OF_THE_COURSE = re.compile(
@@ -46,16 +45,14 @@ class Plan:
     @property
     def libraries(self) -> tuple[str, ...]:
         """Abseil's targets that the headers need."""
-        included = {name for header in self.headers.values() for name in includes(header.text)}
+        included = {
+            name for header in self.headers.values() for name in sources.included(header.text)
+        }
         return tuple(sorted({library(name) for name in included if name.startswith("absl/")}))
 
     @property
     def lines(self) -> int:
         return sum(header.text.count("\n") for header in self.headers.values())
-
-
-def includes(text: str) -> list[str]:
-    return _INCLUDE.findall(text)
 
 
 def library(header: str) -> str:
@@ -100,7 +97,7 @@ def _reached(picks: Mapping[str, Pick]) -> set[str]:
         if name in found or name == stubs.TODO or name not in picks:
             continue  # a name that nobody has: the compiler will say so
         found.add(name)
-        waiting += includes(sources.read(picks[name].path))
+        waiting += sources.included(sources.read(picks[name].path))
     return found
 
 

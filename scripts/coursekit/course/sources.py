@@ -118,3 +118,11 @@ def awaited_aggregates(text: str, shown: str) -> list[Place]:
             )
         )
     return found
+
+
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
+
+
+def included(text: str) -> list[str]:
+    """The names in its #include "…" lines, in order."""
+    return _INCLUDE.findall(text)

@@ -11,9 +11,8 @@ from coursekit.testing import check, demos
 
 
 def run_all(bench: Bench) -> Iterator[Outcome]:
-    configuration = REFERENCE
     everything = bench.catalog.demos()
-    built = bench.build(configuration, [d.target for d in everything])
+    built = bench.build(REFERENCE, [d.target for d in everything])
     for demo in everything:
         if demo.target in built.broken:
             yield Outcome(
@@ -22,6 +21,6 @@ def run_all(bench: Bench) -> Iterator[Outcome]:
             )
             continue
         bench.ui.progress(f"running the demo {demo.name}", 0, 0)
-        program = build.binary(bench.checkout, configuration, demo.target)
+        program = build.binary(bench.checkout, REFERENCE, demo.target)
         problem = demos.problem_of(program, bench.checkout.builds)
         yield Outcome(f"demo {demo.name}", problem)

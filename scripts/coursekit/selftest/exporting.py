@@ -110,7 +110,7 @@ def _tested(bench: Bench, folder: Path, types: Sequence[str]) -> Iterator[Outcom
 
 def _tests(bench: Bench, folder: Path, kind: str) -> Iterator[Outcome]:
     command = ["ctest", "--test-dir", str(folder), "-C", kind, "-j", str(bench.jobs)]
-    said = _answer(bench, [*command, "--output-on-failure"])
+    said = bench.run([*command, "--output-on-failure"])
     rows = re.findall(r"Test +#\d+: (\S+) \.* *(Passed|\*\*\*\w[\w ]*)", said.stdout)
     if not rows:
         yield Outcome(f"its tests run, {kind}", said.stdout + said.stderr)
@@ -169,17 +169,5 @@ def _compiled(bench: Bench, folder: Path, kind: str) -> str:
 
 def _run(bench: Bench, command: Sequence[str]) -> str:
     """What a command said, if it failed."""
-    answer = _answer(bench, command)
+    answer = bench.run(command)
     return (answer.stdout + answer.stderr).strip() or "it failed" if answer.returncode else ""
-
-
-def _answer(bench: Bench, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    bench.ui.progress(f"the exported runtime: {' '.join(command[:2])}", 0, 0)
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=build.build_environment(),
-        stdin=subprocess.DEVNULL,
-    )

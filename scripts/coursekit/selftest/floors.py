@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from coursekit.course.sources import included
 from coursekit.selftest.outcome import Bench, Outcome
 
 # From the ground up. Rooms on one floor do not see each other.
@@ -23,8 +24,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 FACE = "rt/rt.h"  # stands above all rooms, in none: what programs include in place of many headers
 _FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 _MOST_FILES = 20  # a room that holds more hides what is in it
-
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 
 
 def layers(bench: Bench) -> Iterator[Outcome]:
@@ -50,7 +49,7 @@ def problems(header: str, text: str) -> Iterator[str]:
     if room not in _FLOOR_OF and header != FACE:
         yield f"it is in none of the rooms: {', '.join(_FLOOR_OF)}"
         return
-    for included in _INCLUDE.findall(text):
+    for included in included(text):
         other = re.fullmatch(r"rt/(\w+)/\w+\.h", included)
         if included == FACE:
             yield f"it includes {FACE}, which is for programs, and stands above all rooms"

@@ -80,8 +80,8 @@ def _solved(bench: Bench, copy: Path, some: Sequence[Exercise]) -> Iterator[Outc
             yield Outcome(f"solved, {exercise.id} {test['name']}", problem)
 
 
-def _check(copy: Path, what: Sequence[str], *options: str) -> Mapping[str, Any]:
-    answer = _course(copy, "check", *what, "--json", *options)
+def _check(copy: Path, what: Sequence[str]) -> Mapping[str, Any]:
+    answer = _course(copy, "check", *what, "--json")
     try:
         report = json.loads(answer.stdout)
     except ValueError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -47,6 +48,24 @@ class Bench:
             name = self.checkout.relative(changed[0])
             raise CourseError(f"{name} was saved while it was being built. Run this part again.")
         return built
+
+    def run(
+        self,
+        command: Sequence[str],
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """A tool, in the checkout or elsewhere."""
+        self.ui.progress(f"running {' '.join(Path(word).name for word in command[:2])}", 0, 0)
+        return subprocess.run(
+            command,
+            cwd=cwd or self.root,
+            env=build.build_environment() if environment is None else environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     @property
     def modules(self) -> tuple[Module, ...]:

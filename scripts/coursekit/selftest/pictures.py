@@ -7,11 +7,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from coursekit.building import build
 from coursekit.selftest.outcome import Bench, Outcome
+from coursekit.selftest.runs import REFERENCE
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _OLDEST_NODE = 18
@@ -26,17 +27,17 @@ def shown(bench: Bench) -> Iterator[Outcome]:
         yield Outcome("the visualizer", skipped=missing)
         return
     if not (folder / "node_modules" / ".package-lock.json").is_file():
-        installed = _run(bench, folder, ["npm", "ci", "--no-audit", "--no-fund"])
+        installed = bench.run(["npm", "ci", "--no-audit", "--no-fund"], folder)
         if installed.returncode != 0:
             yield Outcome("npm ci installs what the page is built with", _said(installed))
             return
     yield _passes(
         "visualizer.html is what its sources make",
-        _run(bench, folder, ["node", "build.mjs", "--check"]),
+        bench.run(["node", "build.mjs", "--check"], folder),
     )
     yield _passes(
         "the sources are typed",
-        _run(bench, folder, ["node", "node_modules/typescript/bin/tsc", "--noEmit"]),
+        bench.run(["node", "node_modules/typescript/bin/tsc", "--noEmit"], folder),
     )
     found = (shutil.which(name) for name in _BROWSERS)
     browser = next((path for path in found if path is not None), None)
@@ -47,12 +48,11 @@ def shown(bench: Bench) -> Iterator[Outcome]:
 
 def _agreed(bench: Bench, folder: Path) -> Iterator[Outcome]:
     """The reference does what the scenarios' files say; the page's own tests hold the page to them."""
-    configuration = build.Configuration(subject="solutions")
-    built = bench.build(configuration, [_TRUTH])
+    built = bench.build(REFERENCE, [_TRUTH])
     if built.broken:
         yield Outcome("truth.cc compiles", next(iter(built.broken.values())).message)
         return
-    program = build.binary(bench.checkout, configuration, _TRUTH)
+    program = build.binary(bench.checkout, REFERENCE, _TRUTH)
     for file in sorted(folder.glob("*.txt")):
         scenario, _, expected = file.read_text("utf-8").partition(_SEPARATOR)
         answer = subprocess.run(
@@ -93,7 +93,7 @@ def missing_tools() -> str:
 def _tests(bench: Bench, folder: Path, browser: str | None) -> Iterator[Outcome]:
     environment = {**os.environ, "CHROMIUM": browser or ""}
     command = ["node", "node_modules/vitest/vitest.mjs", "run", "--reporter=json"]
-    answer = _run(bench, folder, command, environment)
+    answer = bench.run(command, folder, environment)
     start = answer.stdout.find("{")
     try:
         report = json.loads(answer.stdout[start:]) if start >= 0 else {}
@@ -117,15 +117,3 @@ def _passes(name: str, answer: subprocess.CompletedProcess[str]) -> Outcome:
 
 def _said(answer: subprocess.CompletedProcess[str]) -> str:
     return (answer.stdout + answer.stderr).strip()
-
-
-def _run(
-    bench: Bench,
-    folder: Path,
-    command: Sequence[str],
-    environment: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    bench.ui.progress(f"running {' '.join(map(os.path.basename, command[:2]))}", 0, 0)
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )

@@ -15,7 +15,7 @@ from coursekit.testing.verdicts import TestResult
 
 
 # What of the reference is built by the course's compiler: its tests, the test kit's, and the demos.
-# Nobody measures the demos here, and to optimize them takes most of the time they cost.
+# Nobody measures the demos here, and to optimize them takes a third of the time they cost.
 REFERENCE = build.Configuration(
     subject="solutions",
     variant="selftest",

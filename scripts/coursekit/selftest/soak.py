@@ -18,15 +18,12 @@ _RUNS_IN_A_PROCESS = 10  # to start a process costs as much as ten runs of a sma
 
 
 def many_runs(bench: Bench, rounds: int) -> Iterator[Outcome]:
-    configuration = REFERENCE
     tests = [test for exercise in bench.exercises for test in bench.catalog.tests(exercise)]
-    built = bench.build(configuration, [t.target for t in tests])
+    built = bench.build(REFERENCE, [t.target for t in tests])
     for target, error in built.broken.items():
         yield Outcome(target, error.message)
     binaries = [
-        binary(bench, configuration, t.target, t.kind)
-        for t in tests
-        if t.target not in built.broken
+        binary(bench, REFERENCE, t.target, t.kind) for t in tests if t.target not in built.broken
     ]
     runs: dict[str, int] = {}
     failed: set[str] = set()

@@ -49,7 +49,7 @@ def other_pythons(bench: Bench) -> Iterator[Outcome]:
         yield Outcome("another Python", skipped="there is none on this machine")
     for python in others:
         with tempfile.TemporaryDirectory(prefix="course-python-") as folder:
-            made = _run(bench, [str(python), "-m", "venv", "--without-pip", folder])
+            made = bench.run([str(python), "-m", "venv", "--without-pip", folder])
             site = next(Path(folder).glob("lib/python*/site-packages"), None)
             if made.returncode or site is None:
                 yield Outcome(f"{python}", skipped="it makes no virtual environment")
@@ -86,7 +86,7 @@ def _version(python: Path) -> tuple[int, int]:
 def _pytest(bench: Bench, python: str, options: Sequence[str] = ()) -> Iterator[Outcome]:
     quietly = ["-q", "-p", "no:cacheprovider", "-rfE"]
     command = [python, "-m", "pytest", *quietly, *options, "scripts/coursekit/tests"]
-    answer = _run(bench, command)
+    answer = bench.run(command)
     counts = {
         word: int(number)
         for number, word in re.findall(r"(\d+) (passed|failed|error|skipped)", answer.stdout)
@@ -117,7 +117,7 @@ def _test_kit(bench: Bench, configuration: build.Configuration) -> Iterator[Outc
     folder = configuration.folder(bench.checkout) / "scripts/testkit"
     command = ["ctest", "--test-dir", str(folder), "-L", "^testkit$", "--output-on-failure"]
     # A test of the hang detector sleeps for most of its time.
-    answer = _run(bench, [*command, "-j", str(4 * bench.jobs)])
+    answer = bench.run([*command, "-j", str(4 * bench.jobs)])
     rows = re.findall(r"Test +#\d+: (.+?) \.* *(Passed|\*\*\*\w[\w ]*)", answer.stdout)
     if not rows:
         yield Outcome("the test kit's tests run", answer.stdout + answer.stderr)
@@ -135,7 +135,7 @@ def formatting(bench: Bench) -> Iterator[Outcome]:
     files = [str(f.relative_to(bench.root)) for f in sources_of(bench) if f not in stubs_of]
     yield _tool(bench, "clang-format-14", ["clang-format-14", "--dry-run", "--Werror", *files])
     # So does each year's black.
-    version = _run(bench, ["black", "--version"]).stdout if shutil.which("black") else ""
+    version = bench.run(["black", "--version"]).stdout if shutil.which("black") else ""
     if version and not version.startswith("black, 23."):
         yield Outcome("black", skipped="the tools are formatted by version 23")
     else:
@@ -163,22 +163,7 @@ def layout(bench: Bench) -> Iterator[Outcome]:
 def _tool(bench: Bench, name: str, command: Sequence[str]) -> Outcome:
     if shutil.which(command[0]) is None:
         return Outcome(name, skipped="it is not installed")
-    answer = _run(bench, command)
+    answer = bench.run(command)
     return Outcome(
         name, (answer.stdout + answer.stderr).strip() or "it failed" if answer.returncode else ""
-    )
-
-
-def _run(
-    bench: Bench, command: Sequence[str], cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    bench.ui.progress(f"running {Path(command[0]).name}", 0, 0)
-    return subprocess.run(
-        command,
-        cwd=cwd or bench.root,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=build.build_environment(),
-        stdin=subprocess.DEVNULL,
     )

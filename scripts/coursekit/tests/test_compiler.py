@@ -5,8 +5,6 @@ from __future__ import annotations
 from coursekit.building.build import configure_error, jobs_for_memory
 from coursekit.building.compilers import judge_version
 from coursekit.building.compiler import Edge, NinjaReader, diagnostics, first_error
-from coursekit.testing import crashes
-from pathlib import Path
 
 NINJA = """\
 [0/2] Re-checking globbed directories...

@@ -10,7 +10,7 @@ import pytest
 
 from coursekit import cli
 from coursekit.course import catalog as catalogs
-from coursekit.course import exports, paths, stubs
+from coursekit.course import exports, paths, sources, stubs
 from coursekit.course.paths import Checkout
 from coursekit.selftest import exporting
 from coursekit.tests import faketree
@@ -178,4 +178,4 @@ def test_the_course_itself_exports_nothing_of_its_own(tmp_path: Path) -> None:
 def test_the_index_of_the_face_names_what_it_includes() -> None:
     text = (paths.find_checkout().root / "module5-coop/include" / exports.FACE).read_text("utf-8")
     named = re.findall(r"^//     (rt/\w+/\w+\.h) ", text, re.MULTILINE)
-    assert sorted(named) == sorted(exports.includes(text))
+    assert sorted(named) == sorted(sources.included(text))

@@ -1,23 +1,15 @@
 // Programs that count what they allocate: under AddressSanitizer a form of new that was left out is
 // the sanitizer's, and does not go with our delete.
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
-#include "testkit/internal/replaced_new.h"
+#include "testkit/internal/counting_new.h"
 #include "testkit/testkit.h"
 
-static std::size_t allocations = 0;
-
-void* testkit::internal::replaced_new(std::size_t size, std::size_t alignment) noexcept {
-  ++allocations;
-  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-}
-void testkit::internal::replaced_delete(void* memory) noexcept { std::free(memory); }
-
 namespace {
+
+using testkit::internal::allocations;
 
 struct alignas(64) Wide {
   char bytes[64];
