@@ -1,13 +1,15 @@
-// What a server has in flight when it stops: see rt/runtime/in_flight.h.
+// Work that never waits, and what a server has in flight when it stops: rt/runtime/in_flight.h.
 #include <cstddef>
 #include <memory>
 #include <stdexcept>
 
 #include "rt/future/async.h"
 #include "rt/future/future.h"
+#include "rt/future/manual_event.h"
 #include "rt/platform/clock.h"
 #include "rt/runtime/in_flight.h"
 #include "rt/runtime/runtime.h"
+#include "rt/sync/cancellation_token.h"
 #include "testkit/testkit.h"
 
 namespace {
@@ -35,6 +37,22 @@ std::unique_ptr<rt::Runtime> make() {
       .on_unhandled_exception([](auto&&...) noexcept {})
       .build()
       .value();
+}
+
+// Its budget ends each poll, and it is in the next one that it is told.
+TEST(Cancellation, EndsWorkThatNeverHasToWait) {
+  const std::unique_ptr<rt::Runtime> runtime = make();
+  const rt::CancellationToken token;
+  const auto never_waits = [&token]() -> Async<> {
+    rt::ManualEvent event;
+    event.set();
+    for (int i = 0;; ++i) {
+      co_await event.wait();
+      if (i == 300) token.cancel();
+    }
+  };
+  const auto output = runtime->block_on(runtime->spawn(token.run_until_cancelled(never_waits())));
+  EXPECT_FALSE(output.has_value());
 }
 
 TEST(InFlight, WithoutAnyItEndsAtOnce) {
