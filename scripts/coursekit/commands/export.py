@@ -20,7 +20,8 @@ def command(folder: Path, mine: bool) -> int:
     """The runtime as a header-only CMake project of its own.
 
     Headers, find_package(rt), an install rule, an example and tests; nothing of the course. DIR must
-    be empty, or not exist yet. In a copy without solutions it is always your runtime.
+    be empty, or not exist yet. In a copy without solutions it is always your runtime. Exercises with a
+    star may be missing.
     """
     from coursekit.course import exports, folders
     from coursekit.telling import text
@@ -37,6 +38,9 @@ def command(folder: Path, mine: bool) -> int:
     out: list[Line] = prose(
         f"Wrote {target}: {whose}, {len(plan.headers)} headers of {plan.lines:,} lines.", width
     )
+    if plan.left_out:
+        ids = ", ".join(plan.left_out)
+        out += prose(f"Not in it, since they are not written: {ids}, with a star each.", width)
     if plan.mine and not mine:
         out += prose("This copy of the course has no reference, so it is yours.", width)
     out += [

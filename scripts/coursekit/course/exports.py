@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from coursekit.building import overlay
-from coursekit.building.overlay import Pick
 from coursekit.course import folders, sources, stubs
 from coursekit.course.catalog import Catalog, Exercise, id_key
 from coursekit.course.paths import Checkout
@@ -41,6 +40,7 @@ class Header:
 class Plan:
     mine: bool  # the learner's; else the reference
     headers: Mapping[str, Header]  # by the name that programs include
+    left_out: tuple[str, ...] = ()  # stretch exercises that are not written: ids
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -74,30 +74,46 @@ def planned(checkout: Checkout, catalog: Catalog, mine: bool) -> Plan:
             f"{catalog.modules[-1].name}: there is no whole runtime to export.",
             USAGE,
         )
-    reached = _reached(picks)
     owners = {
         file.removeprefix("include/"): exercise
         for exercise in catalog.exercises
         for file in exercise.files
     }
+    texts = {name: sources.read(pick.path) for name, pick in picks.items()}
+    stars = {
+        name: owner.id
+        for name, owner in owners.items()
+        if owner.stretch and sources.unwritten(texts.get(name, ""), owner.id)
+    }
+    gone = {name for name in sources.included(texts[FACE]) if _reached(texts, name) & stars.keys()}
+    texts[FACE] = _without(texts[FACE], gone)
+    reached = _reached(texts, FACE)
     _require_written(checkout, {name: picks[name].path for name in reached}, owners, mine)
-    texts = {name: sources.read(picks[name].path) for name in sorted(reached)}
+    left_out = {stars[star] for name in gone for star in _reached(texts, name) & stars.keys()}
     return Plan(
         mine,
-        {name: Header(picks[name].path, stubs.finished(text)) for name, text in texts.items()},
+        {name: Header(picks[name].path, stubs.finished(texts[name])) for name in sorted(reached)},
+        tuple(sorted(left_out, key=id_key)),
     )
 
 
-def _reached(picks: Mapping[str, Pick]) -> set[str]:
-    """The headers that a program gets by including the face."""
+def _without(face: str, gone: Set[str]) -> str:
+    """The face without these headers: neither included, nor in its index."""
+    names = "|".join(map(re.escape, sorted(gone)))
+    lines = rf'^(?:#include "(?:{names})"|// +(?:{names}) .*)\n'
+    return re.sub(lines, "", face, flags=re.MULTILINE) if gone else face
+
+
+def _reached(texts: Mapping[str, str], start: str) -> set[str]:
+    """The headers that a program gets by including this one."""
     found: set[str] = set()
-    waiting = [FACE]
+    waiting = [start]
     while waiting:
         name = waiting.pop()
-        if name in found or name == stubs.TODO or name not in picks:
+        if name in found or name == stubs.TODO or name not in texts:
             continue  # a name that nobody has: the compiler will say so
         found.add(name)
-        waiting += sources.included(sources.read(picks[name].path))
+        waiting += sources.included(texts[name])
     return found
 
 

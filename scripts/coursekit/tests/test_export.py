@@ -101,6 +101,26 @@ def test_what_is_not_written_is_named(
     assert not (tmp_path / "x").exists() and not list(tmp_path.glob(".x*"))
 
 
+def test_a_star_that_is_not_written_is_left_out(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    entry = checkout.root / "module1-executor/exercises.toml"
+    entry.write_text(
+        entry.read_text("utf-8").replace('slug = "waker"', 'slug = "waker"\nstretch = true'),
+        "utf-8",
+    )
+    face = checkout.root / "module1-executor/include/rt/rt.h"
+    face.write_text("//   rt/future/waker.h  wakes\n" + face.read_text("utf-8"), "utf-8")
+    faketree.solve(checkout.root, "module1-executor", "include/rt/future/countdown.h")
+    status, out, _ = run(capsys, str(tmp_path / "x"), "--mine")
+    assert status == 0 and "since they are not written: 1.2" in out
+    assert "future/waker.h" not in headers(tmp_path / "x")
+    assert "waker" not in (tmp_path / "x/include/rt/rt.h").read_text("utf-8")
+    status, out, _ = run(capsys, str(tmp_path / "y"))
+    assert status == 0 and "not written" not in out
+    assert "future/waker.h" in headers(tmp_path / "y")
+
+
 def test_a_file_that_is_gone_is_named(
     checkout: Checkout, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -4,12 +4,12 @@
 // Thread safety: all functions may be called by any thread.
 //
 // Invariants
-//   1. now() never goes backwards. What pause() and resume() do in between changes nothing about
-//      it.
+//   1. now() never goes backwards. What pause() and resume() do in between changes nothing
+//      about it.
 //   2. While paused, now() changes only by advance(), and a timed wait ends only by its predicate
 //      or by an advance() that reaches its deadline. advance() is never missed by a wait.
-//   3. The clock never advances by itself. Whoever sleeps for a runtime calls auto_advance(), if the
-//      clock auto_advances() and nobody can go on.
+//   3. The clock never advances by itself. Whoever sleeps for a runtime calls auto_advance(), if
+//      the clock auto_advances() and nobody can go on.
 //   4. The clock ends 292 years after its origin, and a deadline beyond never comes. An advance()
 //      goes half of the way there at most, so that there is always time left.
 //

@@ -6,8 +6,8 @@
 // Thread safety: listen() by any thread, at any time. One next() at a time of each Signals.
 //
 // Invariants
-//   1. next() is ready once for a signal that has come since listen(). Several of one kind that come
-//      before it is looked at are one.
+//   1. next() is ready once for a signal that has come since listen(). Several of one kind that
+//      come before it is looked at are one.
 //   2. Every Signals hears every signal that it listens to, however many listen to the same, on
 //      whatever threads and in whatever runtimes.
 //   3. A next() that is dropped has taken nothing.

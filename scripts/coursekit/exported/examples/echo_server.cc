@@ -1,7 +1,6 @@
-// Sends back what it is sent, on 127.0.0.1, until Ctrl-C:
+// Sends back what it is sent, on 127.0.0.1, until it is ended:
 //   rt_echo_server [PORT]
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -20,14 +19,10 @@ rt::Async<> echo(rt::TcpStream stream) {
 rt::Async<absl::Status> serve(uint16_t port) {
   auto listener = rt::TcpListener::bind(rt::SocketAddress::loopback(port));
   if (!listener.ok()) co_return listener.status();
-  auto signals = rt::Signals::listen({SIGINT, SIGTERM});
-  if (!signals.ok()) co_return signals.status();
   std::printf("listening on %s\n", listener->local_address()->to_string().c_str());
   std::fflush(stdout);
   while (true) {
-    auto first = co_await rt::select(signals->next(), listener->accept());
-    if (first.index() == 0) co_return absl::OkStatus();
-    auto& stream = std::get<1>(first);
+    absl::StatusOr<rt::TcpStream> stream = co_await listener->accept();
     if (!stream.ok()) co_return stream.status();
     rt::spawn(echo(*std::move(stream))).detach();
   }

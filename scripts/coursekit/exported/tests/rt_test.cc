@@ -60,10 +60,10 @@ TEST(Runtime, RunsOnTheCallingThreadToo) {
   EXPECT_EQ((*executor)->block_on(number(42)), 42);
 }
 
-TEST(Combinators, JoinWaitsForAllAndSelectForTheFirst) {
+TEST(Combinators, JoinWaitsForAllAndARaceForTheFirst) {
   auto main = []() -> Async<int> {
     const auto [one, two] = co_await rt::join(number(1), number(2));
-    auto first = co_await rt::select(rt::sleep(absl::InfiniteDuration()), number(39));
+    auto first = co_await rt::race(rt::sleep(absl::InfiniteDuration()), number(39));
     co_return one + two + (first.index() == 1 ? std::get<1>(first) : 0);
   };
   EXPECT_EQ(run(main()), 42);
