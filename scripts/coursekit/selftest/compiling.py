@@ -58,7 +58,10 @@ def _header_unit(header: str, whose: str, module: Module) -> Unit:
     # Twice: a missing #pragma once shows.
     text = f'#include "{header}"\n#include "{header}"\n'
     return Unit(
-        "alone_" + re.sub(r"\W", "_", header), f"{header} ({whose}) stands alone", module.name, text
+        f"alone_{module.number}_" + re.sub(r"\W", "_", header),
+        f"{header} ({whose}) stands alone",
+        module.name,
+        text,
     )
 
 

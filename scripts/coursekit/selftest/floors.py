@@ -49,20 +49,20 @@ def problems(header: str, text: str) -> Iterator[str]:
     if room not in _FLOOR_OF and header != FACE:
         yield f"it is in none of the rooms: {', '.join(_FLOOR_OF)}"
         return
-    for included in included(text):
-        other = re.fullmatch(r"rt/(\w+)/\w+\.h", included)
-        if included == FACE:
+    for name in included(text):
+        other = re.fullmatch(r"rt/(\w+)/\w+\.h", name)
+        if name == FACE:
             yield f"it includes {FACE}, which is for programs, and stands above all rooms"
         elif other is None:
-            if included.startswith("rt/") or "/" not in included:
-                yield f'it includes "{included}", which is not of the form rt/ROOM/NAME.h'
+            if name.startswith("rt/") or "/" not in name:
+                yield f'it includes "{name}", which is not of the form rt/ROOM/NAME.h'
         elif other[1] not in _FLOOR_OF:
-            yield f"it includes {included}, and there is no room {other[1]!r}"
+            yield f"it includes {name}, and there is no room {other[1]!r}"
         elif header == FACE:
             if other[1] == "exercise":
-                yield f"it includes {included}, and no program has a use for an exercise's own"
+                yield f"it includes {name}, and no program has a use for an exercise's own"
         elif other[1] != room and _FLOOR_OF[other[1]] >= _FLOOR_OF[room]:
-            yield f"it includes {included}, and {room}/ lies below {other[1]}/, or beside it"
+            yield f"it includes {name}, and {room}/ lies below {other[1]}/, or beside it"
 
 
 def files_in(headers: Mapping[str, str]) -> dict[str, int]:

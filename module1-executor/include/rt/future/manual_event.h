@@ -86,6 +86,7 @@ class [[nodiscard]] ManualEvent::Wait {
   friend class ManualEvent;
   explicit Wait(ManualEvent& event) noexcept : event_(&event) {}
 
+  // What poll() does: as_leaf() calls it once, and counts it in the budget of its task.
   Poll<void> poll_event(Context& cx) {
     RT_TODO("1.3");
   }

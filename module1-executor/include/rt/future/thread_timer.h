@@ -56,6 +56,7 @@ class [[nodiscard]] ThreadTimer {
   }
 
  private:
+  // What poll() does: as_leaf() calls it once, and counts it in the budget of its task.
   Poll<void> poll_time(Context& cx) {
     RT_TODO("1.4");
   }

@@ -61,6 +61,7 @@ class [[nodiscard]] Sleep {
   }
 
  private:
+  // What poll() does: as_leaf() calls it once, and counts it in the budget of its task.
   Poll<void> poll_time(Context& cx) {
     RT_TODO("2.6");
   }

@@ -113,6 +113,7 @@ class [[nodiscard]] ManualEvent::Wait {
   friend class ManualEvent;
   explicit Wait(ManualEvent& event) noexcept : event_(&event) {}
 
+  // What poll() does: as_leaf() calls it once, and counts it in the budget of its task.
   Poll<void> poll_event(Context& cx) {
     // BEGIN SOLUTION 1.3
     if (event_ == nullptr) throw std::logic_error("ManualEvent: polled after it was ready");

@@ -69,6 +69,7 @@ class [[nodiscard]] ThreadTimer {
   }
 
  private:
+  // What poll() does: as_leaf() calls it once, and counts it in the budget of its task.
   Poll<void> poll_time(Context& cx) {
     // BEGIN SOLUTION 1.4
     if (done_) throw std::logic_error("ThreadTimer: polled after it was ready");

@@ -69,6 +69,7 @@ class IoOperation {
   IoSource& source() const noexcept { return *source_; }
 
  private:
+  // What poll() does: as_leaf() calls it once, and counts it in the budget of its task.
   template <class Call>
   Poll<ssize_t> poll_call(Context& cx, std::size_t full, Call call) {
     // BEGIN SOLUTION 2.4

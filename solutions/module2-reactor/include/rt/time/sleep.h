@@ -62,6 +62,7 @@ class [[nodiscard]] Sleep {
   }
 
  private:
+  // What poll() does: as_leaf() calls it once, and counts it in the budget of its task.
   Poll<void> poll_time(Context& cx) {
     // BEGIN SOLUTION 2.6
     if (is_done_) throw std::logic_error("sleep: polled after it was ready");
