@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "driver_parts.h"
 #include "rt/driver/driver.h"
 #include "rt/driver/reactor.h"
 #include "rt/driver/timers.h"
@@ -21,6 +22,7 @@
 
 namespace {
 
+using driver_parts::Nap;
 using rt::Context;
 using rt::Direction;
 using rt::Driver;
@@ -32,33 +34,6 @@ using rt::poll_fn;
 using testkit::TestTask;
 
 constexpr std::size_t kThreads = 3;
-
-// Sleeps by the timers of this thread's driver, from its first poll on.
-class Nap {
- public:
-  using Output = void;
-
-  explicit Nap(absl::Duration time) noexcept : time_(time) {}
-  Nap(Nap&&) noexcept = default;  // Before its first poll only.
-  Nap& operator=(Nap&&) = delete;
-  ~Nap() {
-    if (timers_) timers_->cancel(timer_);
-  }
-
-  Poll<void> poll(Context& cx) {
-    if (!timers_) {
-      timers_ = rt::current_timers("Nap");
-      deadline_ = rt::clock::now() + time_;
-    }
-    return timers_->poll(timer_, deadline_, cx);
-  }
-
- private:
-  absl::Duration time_;
-  rt::sync::Arc<rt::Timers> timers_;
-  rt::Instant deadline_;
-  rt::Timer timer_;
-};
 
 // Bug it is here for: an unpark that falls between two of the sleeper's steps.
 TEST(DriverStress, NoUnparkIsLost) {

@@ -8,7 +8,6 @@
 // and never has to wait, and one that computes and awaits nothing.
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -21,13 +20,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "demo/compute.h"
 #include "rt/future/async.h"
 #include "rt/future/cooperative.h"
 #include "rt/future/manual_event.h"
 #include "rt/platform/clock.h"
 #include "rt/runtime/runtime.h"
 #include "rt/runtime/runtime_watch.h"
-#include "rt/runtime/spawn_blocking.h"
 #include "rt/task/spawn.h"
 #include "rt/time/sleep.h"
 
@@ -48,23 +47,6 @@ Async<> never_waits(absl::Duration how_long) {
   rt::ManualEvent event;
   event.set();
   while (rt::clock::now() < end) co_await event.wait();
-}
-
-volatile std::uint64_t sink;  // So that the compiler does not leave the work out.
-
-void compute(absl::Duration how_long) {
-  const rt::Instant end = rt::clock::now() + how_long;
-  std::uint64_t x = 1;
-  while (rt::clock::now() < end) x = x * 6364136223846793005u + 1442695040888963407u;
-  sink = x;
-}
-
-Async<> computes(absl::Duration how_long) {
-  compute(how_long);
-  co_return;
-}
-Async<> computes_elsewhere(absl::Duration how_long) {
-  co_await rt::spawn_blocking([how_long] { compute(how_long); });
 }
 
 // --- The good ones -------------------------------------------------------------------------------
@@ -149,8 +131,8 @@ int main(int argc, char** argv) {
     run("never has to wait, without a budget", without(how_long));
   }
   run("never has to wait, with its budget", never_waits(how_long));
-  run("computes", computes(how_long));
-  run("computes by spawn_blocking", computes_elsewhere(how_long));
+  run("computes", demo::computes(how_long));
+  run("computes by spawn_blocking", demo::computes_on_the_pool(how_long));
   const std::lock_guard lock(mutex);
   absl::PrintF("\nWhom the watchdog has named, of those that kept the worker:\n%s", named);
   return EXIT_SUCCESS;

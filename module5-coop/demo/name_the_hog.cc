@@ -7,7 +7,6 @@
 // A good task sleeps for a millisecond, again and again, and notes how late it was at worst. The
 // hog computes, first in a task, and then in a function on the pool for blocking calls.
 #include <algorithm>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -18,34 +17,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "demo/compute.h"
 #include "rt/future/async.h"
 #include "rt/platform/clock.h"
 #include "rt/runtime/runtime.h"
 #include "rt/runtime/runtime_watch.h"
-#include "rt/runtime/spawn_blocking.h"
 #include "rt/task/spawn.h"
 #include "rt/time/sleep.h"
 
 namespace {
 
 using rt::Async;
-
-volatile std::uint64_t sink;  // So that the compiler does not leave the work out.
-
-void compute(absl::Duration how_long) {
-  const rt::Instant end = rt::clock::now() + how_long;
-  std::uint64_t x = 1;
-  while (rt::clock::now() < end) x = x * 6364136223846793005u + 1442695040888963407u;
-  sink = x;
-}
-
-Async<> hog(absl::Duration how_long) {
-  compute(how_long);
-  co_return;
-}
-Async<> hog_on_the_pool(absl::Duration how_long) {
-  co_await rt::spawn_blocking([how_long] { compute(how_long); });
-}
 
 // Until it is aborted.
 Async<> good_task(absl::Duration& latest) {
@@ -96,7 +78,8 @@ int main(int argc, char** argv) {
     const absl::Duration latest = (*runtime)->block_on((*runtime)->spawn(beside(std::move(other))));
     return absl::FormatDuration(absl::Trunc(latest, absl::Microseconds(10)));
   };
-  absl::PrintF("the hog in a task:  the good task is late by %s\n", late(hog(how_long)));
-  absl::PrintF("the hog on the pool: it is late by %s\n", late(hog_on_the_pool(how_long)));
+  absl::PrintF("the hog in a task:  the good task is late by %s\n", late(demo::computes(how_long)));
+  absl::PrintF("the hog on the pool: it is late by %s\n",
+               late(demo::computes_on_the_pool(how_long)));
   return EXIT_SUCCESS;
 }

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "budget_parts.h"
 #include "rt/future/async.h"
 #include "rt/future/budget.h"
 #include "rt/future/future.h"
@@ -40,21 +41,12 @@
 namespace {
 
 namespace coop = rt::coop;
+using budget_parts::left;
 using rt::Context;
 using rt::Poll;
 using testkit::PausedClock;
 
 constexpr int kBudget = 128;
-
-// How many units are left. Takes them, one by one, and gives all of them back.
-int left() {
-  coop::Unit first;
-  if (!first.was_there()) return 0;
-  int taken = 1;
-  while (taken <= kBudget && coop::Unit().was_there()) ++taken;
-  first.give_back();
-  return taken;
-}
 
 // Polls the leaf with nothing left first: what does it say? Then as it is.
 template <rt::Future F>

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "budget_parts.h"
 #include "rt/future/async.h"
 #include "rt/future/box_future.h"
 #include "rt/future/combinators.h"
@@ -20,6 +21,8 @@
 namespace {
 
 namespace coop = rt::coop;
+using budget_parts::kMany;
+using budget_parts::left;
 using rt::Context;
 using rt::kPending;
 using rt::kReady;
@@ -28,18 +31,6 @@ using testkit::IsPending;
 using testkit::IsReadyWith;
 using testkit::TestTask;
 
-constexpr int kMany = 1000;  // More than any budget.
-
-// How many units are left. Takes them, one by one, and gives all of them back; kMany if there is no
-// end to them.
-int left() {
-  coop::Unit first;
-  if (!first.was_there()) return 0;
-  int taken = 1;
-  while (taken < kMany && coop::Unit().was_there()) ++taken;
-  first.give_back();
-  return taken;
-}
 void take(int units) {
   for (int i = 0; i < units; ++i) ASSERT_TRUE(coop::Unit().was_there()) << "unit " << i;
 }
