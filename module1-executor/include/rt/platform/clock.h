@@ -90,7 +90,7 @@ struct State {
   sync::Atomic<bool> paused{false};
   sync::Atomic<std::int64_t> paused_at_ns{0};
   sync::Atomic<std::int64_t> offset_ns{0};  // What pauses have put between us and the system.
-  sync::Atomic<std::uint64_t> changes{0};   // How often pause() and resume() have begun.
+  sync::Atomic<std::uint64_t> changes{0};   // Odd inside pause() and resume().
   sync::Atomic<bool> auto_advance{false};
   sync::Mutex mutex;
   std::list<Sleeper> sleepers;                     // Guarded by `mutex`.
@@ -120,12 +120,25 @@ inline std::int64_t now_ns() noexcept {
   State& s = state();
   for (;;) {
     const std::uint64_t changes = s.changes.load();
-    if (s.paused.load()) return s.paused_at_ns.load();
-    const std::int64_t running = running_ns();
-    // Else a pause() that has begun meanwhile may stop the clock at an earlier time.
-    if (s.changes.load() == changes) return running;
+    if (changes % 2 == 0) {
+      if (s.paused.load()) return s.paused_at_ns.load();
+      const std::int64_t running = running_ns();
+      // Else a pause() that has begun meanwhile may stop the clock at an earlier time.
+      if (s.changes.load() == changes) return running;
+    }
+    sync::yield();
   }
 }
+
+// pause() or resume() is at work in it: who reads the clock waits, for a few instructions.
+// REQUIRES: state().mutex is held.
+class [[nodiscard]] Change {
+ public:
+  Change() noexcept { state().changes.fetch_add(1); }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+  ~Change() { state().changes.fetch_add(1); }
+};
 
 // Wakes every sleeper to look at the clock again. Taking the sleeper's mutex first closes the gap
 // between its look at the clock and its wait. Call with state().mutex held.
@@ -158,7 +171,7 @@ inline void pause() {
   sync::Lock guard(s.mutex);
   s.auto_advance.store(false);
   if (s.paused.load()) return;
-  s.changes.fetch_add(1);  // Before the clock is read: what now() gives out was read earlier.
+  const detail::Change change;
   // So a timer that is set for an hour is due after an advance() by an hour, and not a part of a
   // tick later.
   s.paused_at_ns.store((detail::running_ns() + kTickNs - 1) / kTickNs * kTickNs);
@@ -195,10 +208,12 @@ inline void resume() {
   detail::State& s = detail::state();
   sync::Lock guard(s.mutex);
   if (!s.paused.load()) return;
-  s.changes.fetch_add(1);
-  s.offset_ns.store(s.paused_at_ns.load() - detail::steady_ns());  // Neither is less than zero.
-  s.auto_advance.store(false);
-  s.paused.store(false);
+  {
+    const detail::Change change;
+    s.offset_ns.store(s.paused_at_ns.load() - detail::steady_ns());  // Neither is less than zero.
+    s.auto_advance.store(false);
+    s.paused.store(false);
+  }
   detail::wake_sleepers();
 }
 
