@@ -65,7 +65,8 @@ def surprises(peer: peers.Peer, able: frozenset[str]) -> str:
         return "it has no workload"
     if unknown := able - known:
         return f"it has {', '.join(sorted(unknown))}, which nobody asks for"
-    if peer.subject and (lacking := known - able):
+    # Module 3's pool has no threads for functions that block.
+    if peer in (peers.OURS, peers.MINE) and (lacking := known - able):
         return f"it lacks {', '.join(sorted(lacking))}"
     return ""
 
