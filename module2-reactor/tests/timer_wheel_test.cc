@@ -538,7 +538,6 @@ TEST(TimerWheelCost, NoListIsSearched) {
   }
 }
 
-#ifdef TESTKIT_COUNTS_NEW
 // Bug it is here for: memory for each timer, or for each slot that is opened. All of this happens
 // under the lock of all timers.
 TEST(TimerWheelCost, NothingAllocates) {
@@ -555,7 +554,6 @@ TEST(TimerWheelCost, NothingAllocates) {
   }
   EXPECT_EQ(testkit::internal::allocations, before);
 }
-#endif
 
 // --- Everything at once --------------------------------------------------------------------------
 
